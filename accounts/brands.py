@@ -1,0 +1,76 @@
+"""Brands: creating one, and finding those of a person.
+
+Brand and Membership are under row-level security, so a person's own brands are found through
+SECURITY DEFINER functions that take the user's id (migration 0002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.utils.crypto import get_random_string
+from django.utils.text import slugify
+
+from accounts.models import Brand, Membership, User
+from accounts.roles import Role
+from saas import audit
+from saas.tenancy import everyone
+
+Listener = Callable[[Brand, User], None]
+_listeners: list[Listener] = []
+
+RESERVED_SLUGS = frozenset({"new", "admin", "static", "accounts", "webhooks"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """A person's place in a brand, as the brand switcher and the middleware need it."""
+
+    brand_id: int
+    slug: str
+    name: str
+    role: str
+    membership_id: int
+
+
+def on_created(listener: Listener) -> None:
+    """Register `listener(brand, actor)`, run in the transaction that creates a brand."""
+    _listeners.append(listener)
+
+
+def create(*, name: str, owner: User) -> Brand:
+    """Create a brand with its owner and what the listeners add, in one transaction; audited."""
+    with everyone("create a brand"):
+        brand = Brand.objects.create(name=name, slug=_free_slug(name), email=owner.email)
+        membership = Membership.objects.create(brand=brand, user=owner, role=Role.OWNER)
+        audit.record("brand.created", brand, actor=owner)
+        audit.record("membership.created", membership, actor=owner)
+        for listener in _listeners:
+            listener(brand, owner)
+    return brand
+
+
+def _free_slug(name: str) -> str:
+    base = slugify(name)[:50] or "brand"
+    if base in RESERVED_SLUGS or Brand.objects.filter(slug=base).exists():
+        return f"{base}-{get_random_string(6, 'abcdefghjkmnpqrstuvwxyz23456789')}"
+    return base
+
+
+def places(user: User) -> list[Place]:
+    """Return every place of `user`, by name."""
+    return _call("SELECT * FROM accounts_places(%s, NULL)", [user.pk])
+
+
+def place(user: User, slug: str) -> Place | None:
+    """Return the person's place in the brand `slug`, or None: no such brand, or no member."""
+    found = _call("SELECT * FROM accounts_places(%s, %s)", [user.pk, slug])
+    return found[0] if found else None
+
+
+def _call(sql: str, params: list[object]) -> list[Place]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [Place(*row) for row in cursor.fetchall()]

@@ -1,0 +1,11 @@
+"""Django's entry to leads."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class LeadsConfig(AppConfig):
+    name = "leads"
+    verbose_name = "Leads"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,81 @@
+"""The Celery application: queues, schedule, and the one way to wake work.
+
+PostgreSQL owns the work; a message only says "look now". So every task is short, idempotent and
+acknowledged late, a lost message costs a sweep's delay, and losing the broker loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.signals import worker_process_init
+from django.db import connections, transaction
+from kombu.exceptions import OperationalError
+
+from saas import context
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
+log = structlog.get_logger(__name__)
+
+# Longer waits are rows with a time, found by a sweep: Redis redelivers what outlives the
+# visibility time-out (settings.CELERY_BROKER_TRANSPORT_OPTIONS).
+LONGEST_COUNTDOWN = 60.0
+
+
+class ContextTask(Task):  # type: ignore[type-arg]
+    """Carries the sender's request id into the worker, for logs, audit and Sentry."""
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        headers = {**(kwargs.pop("headers", None) or {}), "harbor": context.bound()}
+        return super().apply_async(*args, headers=headers, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        sent: dict[str, Any] = getattr(self.request, "harbor", None) or {}
+        inherited = {k: v for k, v in sent.items() if k in ("request_id", "user_id")}
+        with context.bind(**inherited, task_id=self.request.id):
+            return super().__call__(*args, **kwargs)
+
+
+app = Celery("harbor", task_cls=ContextTask)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+app.conf.task_routes = {
+    "leads.*": {"queue": "backfill"},
+    "billing.inbox.*": {"queue": "webhooks"},
+}
+# name -> (task, seconds or crontab). A sweep repairs what a lost message left behind.
+app.conf.beat_schedule = {
+    "heartbeat": {"task": "saas.heartbeat", "schedule": 15.0},
+}
+
+
+def wake(task: str, *args: Any, after: float = 0.0) -> None:
+    """Send `task` when the transaction commits, `after` seconds later.
+
+    Survives a dead broker and skips waits over LONGEST_COUNTDOWN: the row is there, and its sweep
+    will find it. Safe to repeat: tasks are idempotent.
+    """
+    if after > LONGEST_COUNTDOWN:
+        return
+
+    def send() -> None:
+        try:
+            app.signature(task, args=args).apply_async(countdown=after or None, retry=False)
+        except OperationalError:
+            log.warning("celery.wake_lost", task=task, exc_info=True)
+
+    transaction.on_commit(send)
+
+
+@worker_process_init.connect
+def _forget_inherited_connections(**_: Any) -> None:
+    # A pool's threads don't survive the fork; the child opens its own on first use.
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        close_pool = getattr(connection, "close_pool", None)
+        if close_pool:
+            close_pool()

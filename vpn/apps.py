@@ -1,0 +1,11 @@
+"""Django's entry to vpn."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class VpnConfig(AppConfig):
+    name = "vpn"
+    verbose_name = "VPN"
+    default_auto_field = "django.db.models.BigAutoField"
