@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -22,3 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("b/<slug:slug>/", include(brand_pages)),
     path("admin/", admin.site.urls),
 ]
+
+if settings.DEBUG:
+    from saas.styleguide import styleguide
+
+    urlpatterns.append(path("styleguide/", styleguide, name="styleguide"))

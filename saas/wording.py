@@ -1,0 +1,44 @@
+"""Times and amounts of time in words. Pure: the present moment is an argument."""
+
+from datetime import datetime
+
+from django.utils.formats import date_format
+
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+YEAR = 365 * 86_400
+
+
+def duration(seconds: float) -> str:
+    """Two neighbouring units at most: "45 s", "2 min 5 s", "4 d 2 h". Under a second is "0 s"."""
+    left = max(int(seconds), 0)
+    for index, (name, size) in enumerate(UNITS):
+        if left >= size:
+            whole, rest = divmod(left, size)
+            after = UNITS[index + 1 : index + 2]
+            smaller = [f"{rest // small} {unit}" for unit, small in after if rest // small]
+            return " ".join([f"{whole} {name}", *smaller])
+    return "0 s"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How far away a moment is: "just now", "5 min ago", "in 3 h"; beyond a week its date.
+
+    static/js/app.js refreshes what stands on a page by the same rules.
+    """
+    away = (now - moment).total_seconds()
+    size = abs(away)
+    if size < 45:
+        return "just now" if away >= 0 else "in a moment"
+    if size >= 7 * 86_400:
+        return date_format(moment, "j M" if size < YEAR / 2 else "j M Y")
+    unit, count = _nearest(size)
+    return f"{count} {unit} ago" if away >= 0 else f"in {count} {unit}"
+
+
+def _nearest(size: float) -> tuple[str, int]:
+    if size < 3_570:
+        return "min", max(round(size / 60), 1)
+    if size < 86_400:
+        return "h", max(round(size / 3_600), 1)
+    days = max(round(size / 86_400), 1)
+    return ("day" if days == 1 else "days"), days
