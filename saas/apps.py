@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -15,6 +16,10 @@ class SaasConfig(AppConfig):
 
     def ready(self) -> None:
         from saas import celery, checks  # noqa: F401
+        from saas.observability import sentry
+
+        environment = "development" if settings.DEBUG else "production"
+        sentry.start(settings.SENTRY_DSN, release=settings.RELEASE, environment=environment)
 
 
 class HarborAdminConfig(SimpleAdminConfig):

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
+from celery.schedules import crontab
 from celery.signals import worker_process_init
 from django.db import connections, transaction
 from kombu.exceptions import OperationalError
@@ -20,6 +21,7 @@ from saas import context
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
 log = structlog.get_logger(__name__)
 
+QUEUES = ("default", "backfill", "webhooks")
 # Longer waits are rows with a time, found by a sweep: Redis redelivers what outlives the
 # visibility time-out (settings.CELERY_BROKER_TRANSPORT_OPTIONS).
 LONGEST_COUNTDOWN = 60.0
@@ -50,6 +52,7 @@ app.conf.task_routes = {
 # name -> (task, seconds or crontab). A sweep repairs what a lost message left behind.
 app.conf.beat_schedule = {
     "heartbeat": {"task": "saas.heartbeat", "schedule": 15.0},
+    "prune jobs": {"task": "saas.prune_jobs", "schedule": crontab(hour=3, minute=17)},
 }
 
 

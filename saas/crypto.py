@@ -141,7 +141,7 @@ class _Token(str):
     __slots__ = ()
 
 
-class SealedField(models.TextField):  # type: ignore[type-arg]
+class SealedField(models.TextField[Any, Any]):
     """A text column that holds tokens of `seal`, bound to table, column and brand."""
 
     descriptor_class = _SealedAttribute  # type: ignore[assignment]

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from saas.errors import Retryable
+from saas.observability.metrics import OUTBOUND
 
 USER_AGENT = "Harbor/1.0 (+https://harbor.example)"
 MAX_BYTES = 32 * 1024 * 1024
@@ -68,8 +69,10 @@ class Client:
             with self._client.stream(method, path, **options) as response:
                 body = self._read(response, began)
                 seconds = time.monotonic() - began
+                OUTBOUND.labels(self.service, str(response.status_code)).observe(seconds)
                 return Answer(response.status_code, response.headers, body, seconds)
         except httpx.HTTPError as e:
+            OUTBOUND.labels(self.service, type(e).__name__).observe(time.monotonic() - began)
             # The text of httpx's errors can hold the URL, so only their kind is kept.
             raise Retryable(self.service, after=2.0, detail=type(e).__name__) from None
 

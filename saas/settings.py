@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 import pghistory
+
+django_stubs_ext.monkeypatch()  # ModelAdmin[Row] and the like, at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -234,6 +238,9 @@ WHITENOISE_USE_FINDERS = DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Observability ------------------------------------------------------------------------------
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default=str(VAR / "metrics"))
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = PROMETHEUS_MULTIPROC_DIR  # read when its library loads
+Path(PROMETHEUS_MULTIPROC_DIR).mkdir(parents=True, exist_ok=True)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 RELEASE = env.str("RELEASE", default="dev")
 LOGGING_CONFIG = "saas.observability.logs.configure"

@@ -11,6 +11,7 @@ import structlog
 from django.http import HttpRequest, HttpResponseBase
 
 from saas import context
+from saas.observability.metrics import REQUESTS
 
 log = structlog.get_logger(__name__)
 GOOD_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -39,5 +40,6 @@ class RequestContext:
                     status=response.status_code,
                     ms=round(seconds * 1000, 1),
                 )
+            REQUESTS.labels(request.method or "", route, str(response.status_code)).observe(seconds)
             response["X-Request-ID"] = request_id
             return response
