@@ -9,3 +9,9 @@ class BillingConfig(AppConfig):
     name = "billing"
     verbose_name = "Billing"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from accounts import brands
+        from billing import trials
+
+        brands.on_created(trials.start)

@@ -1,0 +1,137 @@
+"""What a brand may do now. The only reader of plans' limits; leads and vpn ask here.
+
+Fails closed: a plan that the catalog doesn't know entitles to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from billing import catalog
+from billing.admission import Admission, Refusal, Terms, closed, decide
+from billing.models import BillingAccount
+from saas.errors import Bug
+
+__all__ = ["Admission", "Entitlements", "admit_leads", "changed", "of", "of_many", "on_change"]
+
+Listener = Callable[[int], None]
+_listeners: list[Listener] = []
+NOTHING = catalog.Limits(leads=0, connections=0, devices=0, members=0)
+
+
+@dataclass(frozen=True)
+class Entitlements:
+    """A brand's rights at one moment.
+
+    `refusal` None means live: new leads, connections and devices are allowed within the limits.
+    Otherwise devices and connections are 0 (nothing new, and the VPN is off); what the brand
+    already has stays readable. `members` always holds: nobody is locked out of their own data.
+    """
+
+    brand_id: int
+    plan: str
+    plan_name: str
+    standing: str
+    refusal: Refusal | None
+    lead_quota: int
+    leads_used: int
+    devices: int
+    connections: int
+    members: int
+    trial_ends_at: datetime | None
+    grace_until: datetime | None
+
+    @property
+    def live(self) -> bool:
+        return self.refusal is None
+
+    @property
+    def leads_left(self) -> int:
+        """New leads that would be admitted now."""
+        return max(self.lead_quota - self.leads_used, 0) if self.live else 0
+
+
+def admit_leads(brand_id: int, wanted: int, now: datetime | None = None) -> Admission:
+    """Admit up to `wanted` new leads of the brand and count them as used.
+
+    Call in the transaction that inserts them, inside the brand's scope, and insert exactly
+    `granted`: a rollback gives them back. Locks the BillingAccount FOR NO KEY UPDATE until the
+    commit, so admissions of a brand are serial and no interleaving exceeds the quota or outlives
+    the trial. Without `now` the clock is read after the lock was won, which is what an ingest
+    wants: a wait for the lock must not carry leads over the trial's end.
+    """
+    if not connection.in_atomic_block:
+        raise Bug("admit_leads outside of the transaction that inserts the leads")
+    account = BillingAccount.objects.select_for_update(no_key=True).get(brand_id=brand_id)
+    admission = decide(terms(account), wanted, now or timezone.now())
+    if admission.granted:
+        BillingAccount.objects.filter(pk=account.pk).update(
+            leads_used=F("leads_used") + admission.granted
+        )
+    return admission
+
+
+def terms(account: BillingAccount) -> Terms:
+    """Reduce an account to what admission depends on."""
+    return Terms(
+        plan=account.plan,
+        standing=account.standing,
+        trial_ends_at=account.trial_ends_at,
+        grace_until=account.grace_until,
+        quota=account.lead_quota,
+        used=account.leads_used,
+    )
+
+
+def of(brand_id: int, now: datetime | None = None) -> Entitlements:
+    """Return the brand's rights at `now`. Call inside its scope or everyone(); takes no lock."""
+    return _entitlements(BillingAccount.objects.get(brand_id=brand_id), now or timezone.now())
+
+
+def of_many(brand_ids: Iterable[int], now: datetime | None = None) -> dict[int, Entitlements]:
+    """Return the rights of many brands by id, in one query; for sweeps, inside everyone()."""
+    moment = now or timezone.now()
+    accounts = BillingAccount.objects.filter(brand_id__in=list(brand_ids))
+    return {account.brand_id: _entitlements(account, moment) for account in accounts}
+
+
+def _entitlements(account: BillingAccount, now: datetime) -> Entitlements:
+    plan = catalog.PLANS.get(account.plan)
+    limits = plan.limits if plan else NOTHING
+    refusal = closed(terms(account), now)
+    return Entitlements(
+        brand_id=account.brand_id,
+        plan=account.plan,
+        plan_name=plan.name if plan else account.plan,
+        standing=account.standing,
+        refusal=refusal,
+        lead_quota=account.lead_quota,
+        leads_used=account.leads_used,
+        devices=0 if refusal else limits.devices,
+        connections=0 if refusal else limits.connections,
+        members=limits.members,
+        trial_ends_at=account.trial_ends_at if account.plan == catalog.TRIAL else None,
+        grace_until=account.grace_until,
+    )
+
+
+def on_change(listener: Listener) -> None:
+    """Register `listener(brand_id)`, run after the commit of a change of standing or plan.
+
+    It runs outside any scope, and a crash in between loses the call: listeners only wake work that
+    a sweep would find too.
+    """
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def changed(brand_id: int) -> None:
+    """Tell the listeners when the transaction commits (for `billing.standing`)."""
+    for listener in _listeners:
+        transaction.on_commit(lambda tell=listener: tell(brand_id))  # type: ignore[misc]
