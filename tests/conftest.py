@@ -1,0 +1,39 @@
+"""Every test stands on a real PostgreSQL and Valkey, started before Django reads its settings."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests import servers
+
+pytest_plugins = [
+    "tests.fixtures.database",
+    "tests.fixtures.people",
+    "tests.fixtures.processes",
+    "tests.fixtures.browser",
+]
+RUNNING = pytest.StashKey[servers.Servers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Runs before pytest-django's own hook, which sets Django up."""
+    if config.option.help or config.option.version:
+        return
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        running = servers.start()
+        config.stash[RUNNING] = running
+        os.environ.update(servers.environment(running))
+    os.environ.update(servers.worker_environment(int(worker[2:]) + 1 if worker else 0))
+
+    from django.conf import settings  # read now, with the environment complete
+
+    assert settings.DATABASES
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    running = config.stash.get(RUNNING, None)
+    if running:
+        running.stop()
