@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         running = servers.start()
         config.stash[RUNNING] = running
         os.environ.update(servers.environment(running))
+        if config.getoption("numprocesses", None):
+            return  # the workers set Django up, each on its own database
     os.environ.update(servers.worker_environment(int(worker[2:]) + 1 if worker else 0))
 
     from django.conf import settings  # read now, with the environment complete

@@ -97,7 +97,6 @@ def environment(servers: Servers) -> dict[str, str]:
         "HARBOR_TEST_FOLDER": str(servers.folder),
         "HARBOR_TEST_DATABASE_URL": servers.postgres.url(""),
         "HARBOR_TEST_REDIS_URL": servers.valkey.url().rpartition("/")[0],
-        "DJANGO_SETTINGS_MODULE": "saas.settings",
         "HARBOR_VAR": str(servers.folder / "var"),
         "DEBUG": "false",
         "PUBLIC_URL": "http://testserver",
@@ -112,6 +111,8 @@ def worker_environment(number: int) -> dict[str, str]:
     """What is one process's own: `number` is 0 without xdist, then 1 for gw0, 2 for gw1, ..."""
     sandbox = f"http://127.0.0.1:{free_port()}"
     return {
+        # Only here: pytest-django reads the settings at once where it finds their name.
+        "DJANGO_SETTINGS_MODULE": "saas.settings",
         "DATABASE_URL": os.environ["HARBOR_TEST_DATABASE_URL"] + f"test_{number}",
         "REDIS_URL": os.environ["HARBOR_TEST_REDIS_URL"] + f"/{number}",
         "HARBOR_TEST_SANDBOX": sandbox,
