@@ -22,13 +22,18 @@ def _networks(declared: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...
     return tuple(ip_network(item) for item in declared if item != "none")
 
 
-def is_trusted(address: str) -> bool:
-    """Tell whether `address` is inside TRUSTED_PROXIES. Not an address: no."""
+def is_address(text: str) -> bool:
     try:
-        ip = ip_address(address)
+        ip_address(text)
     except ValueError:
         return False
-    return any(ip in network for network in _networks(tuple(settings.TRUSTED_PROXIES)))
+    return True
+
+
+def is_trusted(address: str) -> bool:
+    """Tell whether `address` is inside TRUSTED_PROXIES. Not an address: no."""
+    networks = _networks(tuple(settings.TRUSTED_PROXIES))
+    return is_address(address) and any(ip_address(address) in network for network in networks)
 
 
 class TrustedProxies:
@@ -43,6 +48,6 @@ class TrustedProxies:
         if not is_trusted(meta.get("REMOTE_ADDR", "")):
             for name in FORWARDED:
                 meta.pop(name, None)
-        while hops and hops[-1] and is_trusted(meta.get("REMOTE_ADDR", "")):
+        while hops and is_address(hops[-1]) and is_trusted(meta.get("REMOTE_ADDR", "")):
             meta["REMOTE_ADDR"] = hops.pop()
         return self.get_response(request)

@@ -1,0 +1,97 @@
+"""What operators see: redacted logs, scrubbed reports, health and metrics for them alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from saas import context
+from saas.errors import Refused
+from saas.observability import sentry
+from saas.observability.logs import redact
+from saas.tasks import HEARTBEAT, heartbeat
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("GET /campaigns?api_key=abc123&limit=5", "GET /campaigns?api_key=[redacted]&limit=5"),
+        ('{"password": "hunter2"}', '{"password": "[redacted]"}'),
+        ("Authorization: Bearer xyz.abc", "Authorization: Bearer [redacted]"),
+        ("key sk_test_" + "a" * 24, "key sk_test_[redacted]"),
+        ("whsec_" + "b" * 20, "whsec_[redacted]"),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_secrets_are_redacted(text: str, kept: str) -> None:
+    assert redact(text) == kept
+
+
+def test_a_report_to_sentry_has_ids_and_no_secrets() -> None:
+    event: Any = {
+        "message": "failed: api_key=abc123",
+        "request": {"data": {"password": "x"}, "cookies": "session=1", "query_string": "api_key=1"},
+        "breadcrumbs": [{"message": "GET https://x/?api_key=abc123"}],
+    }
+    with context.bind(request_id="r-1", brand_id=7):
+        sent = sentry.before_send(event, {})
+    assert sent is not None
+    assert sent["tags"] == {"request_id": "r-1", "brand_id": "7"}
+    assert "abc123" not in json.dumps(sent)
+    assert "data" not in sent["request"]
+
+
+def test_a_no_to_a_person_is_no_error_of_ours() -> None:
+    refusal = Refused("quota_exceeded", "You have reached your plan's leads.")
+    assert sentry.before_send({}, {"exc_info": (Refused, refusal, None)}) is None
+
+
+def test_health_tells_which_part_is_ill(client: Client) -> None:
+    cache.delete(HEARTBEAT)
+    answer = client.get("/health/deep")
+    assert answer.status_code == 503
+    parts = answer.json()["parts"]
+    assert parts["heartbeat"] == {
+        "ok": False,
+        "error": "no heartbeat",
+        "ms": parts["heartbeat"]["ms"],
+    }
+    assert parts["database"]["ok"]
+    assert parts["cache"]["ok"]
+    assert parts["broker"]["ok"]
+    heartbeat()
+    assert cache.get(HEARTBEAT) == pytest.approx(timezone.now().timestamp(), abs=60)
+    assert client.get("/health/deep").json()["parts"]["heartbeat"]["ok"]
+    assert client.get("/health/live").json() == {"ok": True}
+    assert client.get("/health/ready").json() == {"ok": True}
+
+
+@pytest.mark.parametrize("path", ["/health/deep", "/metrics"])
+def test_strangers_see_no_operations(client: Client, path: str) -> None:
+    assert client.get(path, REMOTE_ADDR="203.0.113.9").status_code == 404
+    with override_settings(METRICS_TOKEN="sesame"):
+        headers = {"Authorization": "Bearer sesame"}
+        assert client.get(path, REMOTE_ADDR="203.0.113.9", headers=headers).status_code != 404
+        wrong = {"Authorization": "Bearer other"}
+        assert client.get(path, REMOTE_ADDR="203.0.113.9", headers=wrong).status_code == 404
+
+
+def test_metrics_count_requests_by_route(client: Client) -> None:
+    client.get("/health/live")
+    text = client.get("/metrics").content.decode()
+    assert 'harbor_request_seconds_count{method="GET",route="health/live",status="200"}' in text
+    assert 'harbor_queue_messages{queue="backfill"}' in text
+
+
+def test_a_request_keeps_a_good_id_and_replaces_a_bad_one(client: Client) -> None:
+    good = client.get("/health/live", headers={"X-Request-ID": "abcdef-12345678"})
+    assert good["X-Request-ID"] == "abcdef-12345678"
+    bad = client.get("/health/live", headers={"X-Request-ID": "<script>"})
+    assert len(bad["X-Request-ID"]) == 32
