@@ -1,9 +1,26 @@
-"""Times and amounts of time in words. Pure: the present moment is an argument."""
+"""Times, amounts of time and browsers in words. Pure: the present moment is an argument."""
 
 from datetime import datetime
 
 from django.utils.formats import date_format
 
+# The first that occurs in a User-Agent names the browser (Edge and Opera also claim to be Chrome).
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Mac OS X", "Mac"),
+    ("Windows", "Windows"),
+    ("Linux", "Linux"),
+)
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 YEAR = 365 * 86_400
 
@@ -33,6 +50,13 @@ def ago(moment: datetime, now: datetime) -> str:
         return date_format(moment, "j M" if size < YEAR / 2 else "j M Y")
     unit, count = _nearest(size)
     return f"{count} {unit} ago" if away >= 0 else f"in {count} {unit}"
+
+
+def browser(user_agent: str) -> str:
+    """ "Firefox on Windows" out of a User-Agent header; what it doesn't tell is left out."""
+    name = next((name for sign, name in BROWSERS if sign in user_agent), "A browser")
+    system = next((name for sign, name in SYSTEMS if sign in user_agent), "")
+    return f"{name} on {system}" if system else name
 
 
 def _nearest(size: float) -> tuple[str, int]:

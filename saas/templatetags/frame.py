@@ -23,6 +23,14 @@ PAGES: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+ACCOUNT_PAGES = (
+    ("account_email", "E-mail address", "mail"),
+    ("account_change_password", "Password", "key"),
+    ("mfa_index", "Two-step login", "lock"),
+    ("usersessions_list", "Sessions", "laptop"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     url: str
@@ -40,6 +48,16 @@ def rail_links(context: Context) -> dict[str, Any]:
     return {"links": links}
 
 
+@register.inclusion_tag("ui/rail_links.html", takes_context=True)
+def account_links(context: Context) -> dict[str, Any]:
+    """The pages of a person's own account, for templates/account_frame.html."""
+    path = context["request"].path
+    urls = [(_address(name), label, icon) for name, label, icon in ACCOUNT_PAGES]
+    return {
+        "links": [Link(url, label, icon, path.startswith(url)) for url, label, icon in urls if url]
+    }
+
+
 def _links(slug: str, path: str, allowed: set[str] | None) -> list[Link]:
     home = _address("accounts:overview", slug)
     links = []
@@ -52,8 +70,8 @@ def _links(slug: str, path: str, allowed: set[str] | None) -> list[Link]:
     return links
 
 
-def _address(name: str, slug: str) -> str | None:
+def _address(name: str, *args: str) -> str | None:
     try:
-        return reverse(name, args=[slug])
+        return reverse(name, args=args)
     except NoReverseMatch:
         return None

@@ -257,6 +257,11 @@ def duration(seconds: float | timedelta | None) -> str:
 
 
 @register.filter
+def browser(user_agent: str) -> str:
+    return wording.browser(user_agent)
+
+
+@register.filter
 def money(amount: object, currency: str = "") -> str:
     """A Money, or minor units with their currency (`4900|money:"USD"`), in the reader's locale."""
     from saas.money import Money  # late: keep the tags loadable before the app registry is
