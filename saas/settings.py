@@ -126,7 +126,7 @@ CACHES = {
         "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
 }
-MIGRATION_MODULES = {"djstripe": None}
+MIGRATION_MODULES = {"djstripe": "vendor_migrations.djstripe"}
 
 # --- Celery -------------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL

@@ -124,10 +124,15 @@ def worker_environment(number: int) -> dict[str, str]:
 
 def clone(name: str) -> str:
     """Make the database `name` from the template and return its URL for the application's role."""
+    return create_empty(name, template=DATABASE)
+
+
+def create_empty(name: str, *, template: str = "template1") -> str:
+    """Make the database `name` with our extensions and no tables; return its URL."""
     with psycopg.connect(os.environ["HARBOR_TEST_SUPERUSER_URL"], autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY").format(
-                sql.Identifier(name), sql.Identifier(DATABASE), sql.Identifier(ROLE)
+                sql.Identifier(name), sql.Identifier(template), sql.Identifier(ROLE)
             )
         )
     return os.environ["HARBOR_TEST_DATABASE_URL"] + name
