@@ -1,1 +1,4 @@
-"""Stand-ins for SmartLead, Stripe, mail and a VPN node, for development and the tests. Production never imports it."""
+"""Stand-ins for SmartLead, Stripe, mail and a VPN node, for development and the tests.
+
+Production never imports it.
+"""

@@ -86,8 +86,8 @@ async def _index(request: Request) -> Response:
             f"EMAIL_URL=smtp://127.0.0.1:{known.smtp_port}",
         ),
         (
-            "SmartLead", "/smartlead/_control/accounts", "Campaigns, leads and threads of any size. Any key like "
-            "sl_demo_5000_6 is an account with 5,000 leads in 6 campaigns.",
+            "SmartLead", "/smartlead/_control/accounts",
+            "Campaigns, leads and threads. The key sl_demo_5000_6 is 5,000 leads in 6 campaigns.",
             f"SMARTLEAD_API_BASE={known.base_url}/smartlead/api/v1",
         ),
         (
@@ -96,11 +96,13 @@ async def _index(request: Request) -> Response:
         ),
     )  # fmt: skip
     items = "".join(
-        f'<li class="card"><h2><a href="{link}">{name}</a></h2><p>{escape(what)}</p><p><code>{escape(setting)}</code></p></li>'
+        f'<li class="card"><h2><a href="{link}">{name}</a></h2><p>{escape(what)}</p>'
+        f"<p><code>{escape(setting)}</code></p></li>"
         for name, link, what, setting in cards
     )
     lead = (
-        "<p>Stand-ins for the services that Harbor talks to. Nothing here reaches the outside, and no card is charged. "
+        "<p>Stand-ins for the services that Harbor talks to. Nothing here reaches the outside, "
+        "and no card is charged. "
         f'Harbor itself is at <a href="{escape(known.app_url)}">{escape(known.app_url)}</a>.</p>'
     )
     return page("Harbor sandbox", f'{lead}<ul class="cards">{items}</ul>')

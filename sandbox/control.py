@@ -1,4 +1,6 @@
-"""What the stand-ins share: a clock that can be moved, state on disk, and answers to control requests."""
+"""What the stand-ins share: a clock that can be moved, state on disk, and answers to control
+requests.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +72,14 @@ def number_of(values: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replaces the file in one step: a reader, or a start after a crash, sees the old or the new whole."""
+    """Replaces the file in one step: a reader, or a start after a crash, sees the old or the new
+    whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as file:
         json.dump(value, file)
-    os.replace(name, path)
+    Path(name).replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

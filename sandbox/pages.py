@@ -9,15 +9,17 @@ from starlette.responses import HTMLResponse
 
 STATIC = Path(__file__).parent / "static"
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
 def page(
     title: str, body: str, *, crumbs: tuple[tuple[str, str], ...] = (), status: int = 200
 ) -> HTMLResponse:
-    """A whole page. `title` is escaped; `body` is HTML already; `crumbs` are (link, text) above the title."""
+    """A whole page. `title` is escaped; `body` is HTML already; `crumbs` are (link, text) above the
+    title.
+    """
     trail = "".join(
         f'<a href="{escape(link)}">{escape(text)}</a>' for link, text in (("/", "Sandbox"), *crumbs)
     )

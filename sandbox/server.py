@@ -1,4 +1,6 @@
-"""Runs the sandbox in one asyncio process: HTTP and SMTP on loopback, stopped cleanly by SIGTERM or Ctrl-C."""
+"""Runs the sandbox in one asyncio process: HTTP and SMTP on loopback, stopped cleanly by SIGTERM or
+Ctrl-C.
+"""
 
 from __future__ import annotations
 

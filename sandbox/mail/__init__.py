@@ -1,4 +1,6 @@
-"""A mailbox for everything that Harbor sends: an SMTP server, and pages and an API to read what came."""
+"""A mailbox for everything that Harbor sends: an SMTP server, and pages and an API to read what
+came.
+"""
 
 from __future__ import annotations
 

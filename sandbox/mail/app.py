@@ -16,8 +16,8 @@ from sandbox.pages import page
 
 SHOWN = 200
 _HTML_POLICY = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data: https: http:; "
-    "style-src 'unsafe-inline'; frame-ancestors 'self'"
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "img-src data: https: http:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )  # mails style themselves inline; scripts, forms and frames stay off
 
 
@@ -58,21 +58,24 @@ async def _list(request: Request) -> Response:
 
 
 _EMPTY = (
-    '<div class="empty"><h2>No mail yet</h2><p>Everything that Harbor sends to anybody arrives here. '
+    '<div class="empty"><h2>No mail yet</h2>'
+    "<p>Everything that Harbor sends to anybody arrives here. "
     "Sign up or invite a colleague, then come back.</p></div>"
 )
 _BAR = (
-    '<div class="bar"><form role="search"><input type="search" name="q" value="{search}" aria-label="Search mails" '
+    '<div class="bar"><form role="search">'
+    '<input type="search" name="q" value="{search}" aria-label="Search mails" '
     'placeholder="Subject, address or text"><button>Search</button></form>'
     '<form class="end" method="post" action="/mail/clear"><button>Delete all</button></form></div>'
 )
 
 
 def _line(mail: Mail) -> str:
-    preview = " ".join(mail.text.split())[:120]
+    preview = escape(" ".join(mail.text.split())[:120])
+    to, subject = escape(", ".join(mail.recipients)), escape(mail.subject or "(no subject)")
     return (
-        f'<li><a href="/mail/{mail.id}/"><span class="to">{escape(", ".join(mail.recipients))}</span>'
-        f'<span class="subject">{escape(mail.subject or "(no subject)")} <span class="preview">{escape(preview)}</span></span>'
+        f'<li><a href="/mail/{mail.id}/"><span class="to">{to}</span>'
+        f'<span class="subject">{subject} <span class="preview">{preview}</span></span>'
         f"{_time(mail.received)}</a></li>"
     )
 
@@ -93,8 +96,9 @@ async def _show(request: Request) -> Response:
     if mail.html:
         source = f"/mail/{mail.id}/html"
         body += (
-            f'<iframe src="{source}" title="The mail as HTML" sandbox="allow-popups allow-popups-to-escape-sandbox">'
-            f'</iframe><p class="quiet"><a href="{source}">Open the HTML alone</a></p>'
+            f'<iframe src="{source}" title="The mail as HTML" '
+            'sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>'
+            f'<p class="quiet"><a href="{source}">Open the HTML alone</a></p>'
         )
     if mail.text:
         body += f'<h2>Text</h2><pre class="text">{linked(mail.text)}</pre>'

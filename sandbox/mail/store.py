@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 from email.utils import getaddresses
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 _NAME = re.compile(r"(\d{8})-(\d{13})\.eml")
 _RECIPIENT = "X-Sandbox-Recipient"
@@ -52,7 +52,7 @@ def links(text: str) -> list[str]:
 
 
 class Store:
-    """The mails in a folder. One process writes; ids rise and are never used again before `clear`."""
+    """The mails in a folder. One process writes; ids rise with every mail."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -82,7 +82,9 @@ class Store:
         return self._mails.get(number)
 
     def newest(self, *, to: str = "", text: str = "") -> list[Mail]:
-        """Newest first; `to` is a whole address, `text` part of a subject, address or body; case is ignored."""
+        """Newest first; `to` is a whole address, `text` part of a subject, address or body; case is
+        ignored.
+        """
         wanted, part = to.strip().lower(), text.strip().lower()
         return [mail for mail in reversed(self._mails.values()) if _fits(mail, wanted, part)]
 
@@ -103,7 +105,7 @@ def _fits(mail: Mail, to: str, part: str) -> bool:
 
 
 def _parse(number: int, received: datetime, raw: bytes) -> Mail:
-    message = cast("EmailMessage", message_from_bytes(raw, policy=policy.default))
+    message = message_from_bytes(raw, policy=policy.default)
     recipients = tuple(
         address for _, address in getaddresses(list(map(str, message.get_all(_RECIPIENT, []))))
     )

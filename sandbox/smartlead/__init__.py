@@ -1,4 +1,6 @@
-"""A stand-in for SmartLead's API: its shapes, its limits, its faults, and accounts of any size from a seed."""
+"""A stand-in for SmartLead's API: its shapes, its limits, its faults, and accounts of any size from
+a seed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from sandbox.smartlead.registry import Registry
 
 
 def create_app(state_dir: Path) -> Starlette:
-    """The API under /api/v1 and its controls under /_control. Keeps what must survive in `state_dir`/state.json."""
+    """The API under /api/v1 and its controls under /_control.
+
+    Keeps what must survive in `state_dir`/state.json.
+    """
     registry = Registry(state_dir / "state.json")
     registry.load()
     app = Starlette(

@@ -1,8 +1,10 @@
-"""An account of the stand-in: which campaigns it has and which lead stands where, from its key alone.
+"""An account of the stand-in: which campaigns it has and which lead stands where, from its key
+alone.
 
-A key `sl_<seed>_<leads>[_<campaigns>][_<option>…]` is an account by itself. Options: `r300` 300 calls a minute (`r0` no
-limit), `lat50` answers take 50 ms, `dup` one row in a hundred stands twice, `overlap` one lead in fifty is also in the
-next campaign, `bad` two rows in a thousand are malformed. Nothing is stored per lead; memory is O(campaigns).
+A key `sl_<seed>_<leads>[_<campaigns>][_<option>…]` is an account by itself. Options: `r300` 300
+calls a minute (`r0` no limit), `lat50` answers take 50 ms, `dup` one row in a hundred stands twice,
+`overlap` one lead in fifty is also in the next campaign, `bad` two rows in a thousand are
+malformed. Nothing is stored per lead; memory is O(campaigns).
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ GROWN_MAP_BASE = 4_000_000_000
 _KEY = re.compile(r"sl_([a-z0-9-]{1,40})_(\d{1,9})(?:_(\d{1,4}))?((?:_[a-z]+\d*)*)")
 _OPTION = re.compile(r"(r|lat)(\d{1,6})|dup|overlap|bad")
 _NAMES = (
-    "Founders, DACH", "Series A SaaS, US", "Logistics leaders, Benelux", "Webinar follow-up", "Q3 outbound: CFOs",
-    "Churned trials win-back", "Partner recruiting", "Réactivation France", "Conference leads (Berlin)",
-    "Head of Ops, Nordics", "日本 エンタープライズ", "Agencies under 50 people",
+    "Founders, DACH", "Series A SaaS, US", "Logistics leaders, Benelux", "Webinar follow-up",
+    "Q3 outbound: CFOs", "Churned trials win-back", "Partner recruiting", "Réactivation France",
+    "Conference leads (Berlin)", "Head of Ops, Nordics",
+    "日本 エンタープライズ", "Agencies under 50 people",
 )  # fmt: skip
 _STATUSES = ("ACTIVE", "ACTIVE", "COMPLETED", "PAUSED", "ACTIVE", "STOPPED", "COMPLETED")
 
@@ -87,7 +90,9 @@ def options_from_key(key: str) -> Options:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Leads added to a campaign after the account was made: numbers `first … first+count-1`, at one moment."""
+    """Leads added to a campaign after the account was made: numbers `first … first+count-1`, at one
+    moment.
+    """
 
     campaign: int
     first: int
@@ -97,7 +102,9 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Leads `first … first+own-1` of the account, then `shared` of the campaign before it (one in fifty), then growth."""
+    """Leads `first … first+own-1` of the account, then `shared` of the campaign before it (one in
+    fifty), then growth.
+    """
 
     number: int
     id: int

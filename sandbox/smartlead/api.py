@@ -1,4 +1,6 @@
-"""The endpoints, behind the gate that SmartLead has: Cloudflare, the key, the rate limit, then (here) faults."""
+"""The endpoints, behind the gate that SmartLead has: Cloudflare, the key, the rate limit, then
+(here) faults.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ class Invalid(Exception):
 def guarded(
     registry: Registry, name: str, endpoint: Endpoint
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint behind the gate. What is refused at the limit is answered 429 and not counted as a call of it."""
+    """The endpoint behind the gate.
+
+    What is refused at the limit is answered 429 and not counted as a call of it.
+    """
 
     async def answer(request: Request) -> Response:
         if _SCRIPTED.match(request.headers.get("user-agent", "")):

@@ -1,7 +1,8 @@
 """An account as it stands now: the seeded leads, and over them the few that were touched since.
 
-`Book.rows(campaign, wanted)` is a sequence of positions that is neither stored nor searched: length and any element
-take the same few microseconds at 100 leads and at 10 million. Only touched and grown leads are looked at one by one.
+`Book.rows(campaign, wanted)` is a sequence of positions that is neither stored nor searched: length
+and any element take the same few microseconds at 100 leads and at 10 million. Only touched and
+grown leads are looked at one by one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ EMAIL_STATUSES: dict[str, Callable[[Profile], bool]] = {
     "is_sender_bounced": lambda p: p.category == 9,
     "is_unsubscribed": lambda p: p.unsubscribed,
     "is_accepted": lambda p: bool(p.events) and not p.bounced,
-    "is_spam": lambda p: False,
+    "is_spam": lambda _: False,
 }
 
 
@@ -62,7 +63,7 @@ class Wanted:
         return not self.attributes and not self.events and self.created_after is None
 
     def fits(self, profile: Profile) -> bool:
-        """Whether the profile's attributes fit; a lead without events never fits a time of events."""
+        """Whether the attributes fit; a lead without events never fits a time of events."""
         if self.status is not None and profile.status != self.status:
             return False
         if self.category is not None and profile.category != self.category:
@@ -165,7 +166,9 @@ class Book:
 
 
 class Rows:
-    """A sequence of positions; where duplicates are wanted, one in each hundred rows repeats the row before it."""
+    """A sequence of positions; where duplicates are wanted, one in each hundred rows repeats the
+    row before it.
+    """
 
     def __init__(self, found: _Found, duplicates: int, root: int) -> None:
         self._found = found
@@ -187,15 +190,17 @@ class Rows:
 
 
 class _Found:
-    """Positions that fit: a scanned band (events near the wanted time), then arithmetic, then touched and grown ones."""
+    """Positions that fit: a scanned band (events near the wanted time), then arithmetic, then
+    touched and grown ones.
+    """
 
     def __init__(self, book: Book, campaign: Campaign, wanted: Wanted) -> None:
         slots = _slots(campaign.status, wanted)
-        self._ranks = _ranks(campaign.root, slots) if slots else None
+        self._ranks = _ranks(campaign.root, slots)
         low, sure = _borders(campaign, wanted)
         self._band = _band(campaign, wanted, low, sure) if low < sure else ()
-        self._skip = self._ranks.below(sure) if self._ranks else 0
-        end = self._ranks.below(campaign.seeded) if self._ranks else 0
+        self._skip = self._ranks.below(sure)
+        end = self._ranks.below(campaign.seeded)
         self._seeded = len(self._band) + end - self._skip
         self._removed, self._added = self._touched(book, campaign, wanted, slots, sure)
         self._grown = range(campaign.seeded, campaign.size)
@@ -223,7 +228,6 @@ class _Found:
             index += 1
         if index < len(self._band):
             return self._band[index]
-        assert self._ranks is not None  # rows beyond the band exist only with slots
         return self._ranks.nth(self._skip + index - len(self._band))
 
     def _touched(
@@ -248,7 +252,7 @@ class _Found:
         if position < sure:
             at = bisect_right(self._band, position) - 1
             return at if at >= 0 and self._band[at] == position else None
-        if self._ranks is None or slot(campaign.root, position) not in slots:
+        if slot(campaign.root, position) not in slots:
             return None
         return len(self._band) + self._ranks.below(position) - self._skip
 
@@ -274,7 +278,9 @@ def _ranks(root: int, slots: frozenset[int]) -> Ranks:
 
 
 def _borders(campaign: Campaign, wanted: Wanted) -> tuple[int, int]:
-    """Below the first no lead fits the times; from the second on every lead with fitting attributes does."""
+    """Below the first no lead fits the times; from the second on every lead with fitting attributes
+    does.
+    """
     after = partial(_first_created_after, campaign)
     events = [at for at in (wanted.sent_after, wanted.event_after) if at is not None]
     created = wanted.created_after

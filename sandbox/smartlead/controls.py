@@ -35,7 +35,10 @@ class Controls:
         self.registry = registry
 
     async def accounts(self, request: Request) -> Response:
-        """GET: the accounts in use. POST {key, leads?, campaigns?, calls?, …}: makes one, or changes its limits."""
+        """GET: the accounts in use.
+
+        POST {key, leads?, campaigns?, calls?, …}: makes one, or changes its limits.
+        """
         if request.method == "POST":
             values = await body_of(request)
             key = str(values.pop("key", ""))
@@ -47,7 +50,10 @@ class Controls:
         return JSONResponse({"accounts": shown})
 
     async def counters(self, request: Request) -> Response:
-        """GET ?key=: one account's counters, without a key those of all and their sums. DELETE: back to 0."""
+        """GET ?key=: one account's counters, without a key those of all and their sums.
+
+        DELETE: back to 0.
+        """
         tenants = self._chosen(request)
         if request.method == "DELETE":
             for tenant in tenants:
@@ -135,8 +141,13 @@ class Controls:
 
 def _layout(options: Options) -> tuple[object, ...]:
     return (
-        options.seed, options.leads, options.campaigns, options.duplicates, options.overlap, options.malformed,
-    )  # fmt: skip
+        options.seed,
+        options.leads,
+        options.campaigns,
+        options.duplicates,
+        options.overlap,
+        options.malformed,
+    )
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Faults on demand: which calls they strike, and what the client gets instead of, or mixed into, its answer."""
+"""Faults on demand: which calls they strike, and what the client gets instead of, or mixed into,
+its answer.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +21,21 @@ from sandbox.control import BadControl, number_of
 from sandbox.smartlead.malformed import FLAWS, spoil
 
 KINDS = (
-    "429", "500", "524", "html", "empty", "braces", "truncated", "reset", "slow", "duplicate", "malformed", "not_found",
+    "429", "500", "524", "html", "empty", "braces", "truncated", "reset", "slow", "duplicate",
+    "malformed", "not_found",
 )  # fmt: skip
 PAGE_KINDS = ("duplicate", "malformed")
-_CLOUDFLARE = """<!DOCTYPE html><html><head><title>server.smartlead.ai | {code}: {what}</title></head>
+_CLOUDFLARE = """<!DOCTYPE html>
+<html><head><title>server.smartlead.ai | {code}: {what}</title></head>
 <body><h1>{what}</h1><p>Error {code}</p><p>Cloudflare Ray ID: 8f2b7c91ad3e4f10</p></body></html>"""
 
 
 @dataclass(slots=True)
 class Fault:
-    """A rule. It strikes calls whose path matches `path` (a regular expression, searched), of one key when `key` is
-    set: the first `count` of them after `skip`, or each with `probability` (from `seed`). Times in seconds."""
+    """A rule. It strikes calls whose path matches `path` (a regular expression, searched), of one
+    key when `key` is set: the first `count` of them after `skip`, or each with `probability`
+    (from `seed`). Times in seconds.
+    """
 
     kind: str
     path: str = ""
@@ -137,7 +143,9 @@ def page_of(code: int, what: str, *, status: int | None = None) -> HTMLResponse:
 
 
 async def instead(fault: Fault) -> Response | None:
-    """What the client gets without the endpoint being asked; None: it is asked. Waits `delay` first."""
+    """What the client gets without the endpoint being asked; None: it is asked. Waits `delay`
+    first.
+    """
     if fault.delay:
         await asyncio.sleep(fault.delay)
     match fault.kind:
@@ -161,7 +169,7 @@ async def instead(fault: Fault) -> Response | None:
 
 
 def after(fault: Fault, response: Response) -> Response:
-    """The endpoint's answer, spoilt. Answers that are streamed or no page of leads pass unchanged."""
+    """The endpoint's answer, spoilt; streamed answers and errors pass unchanged."""
     body = getattr(response, "body", None)
     if not isinstance(body, bytes | memoryview) or response.status_code != 200:
         return response

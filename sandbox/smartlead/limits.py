@@ -20,8 +20,9 @@ class Refusal:
 class Meter:
     """One account's calls.
 
-    `over` counts calls that came when the trailing window was already full, whether they were refused or (in a
-    fixed window's second half) let through; a client that keeps the limit has 0 of them.
+    `over` counts calls that came when the trailing window was already full, whether they were
+    refused or (in a fixed window's second half) let through; a client that keeps the limit has 0 of
+    them.
     """
 
     options: Options
@@ -54,7 +55,10 @@ class Meter:
         self.in_flight -= 1
 
     def headers(self, now: float) -> dict[str, str]:
-        """x-ratelimit-*; none for an account without a limit. `reset` is the epoch second when a call is free again."""
+        """x-ratelimit-*; none for an account without a limit.
+
+        `reset` is the epoch second when a call is free again.
+        """
         limit = self.options.calls
         if not limit:
             return {}

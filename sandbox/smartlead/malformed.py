@@ -1,4 +1,6 @@
-"""Rows as they should not be: without an address, with a bad one, NUL characters, huge fields, wrong types."""
+"""Rows as they should not be: without an address, with a bad one, NUL characters, huge fields,
+wrong types.
+"""
 
 from __future__ import annotations
 

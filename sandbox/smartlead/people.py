@@ -1,8 +1,10 @@
-"""People invented from a seed: the n-th person of an account, at once, for any n, without storing anyone.
+"""People invented from a seed: the n-th person of an account, at once, for any n, without storing
+anyone.
 
 `Crowd(seed).person(n)` always gives the same person; e-mail addresses are unique within a seed, and
-`find(email)` goes back to n. Four colleagues share a company. Companies are dealt out block by block, so that
-growing an account changes nobody in it. Addresses end in `.example`, which nobody can own.
+`find(email)` goes back to n. Four colleagues share a company. Companies are dealt out block by
+block, so that growing an account changes nobody in it. Addresses end in `.example`, which nobody
+can own.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class Person:
 
 
 class Crowd:
-    """The people of one seed. Pure: the same seed and number give the same person in every process."""
+    """The people of one seed: same seed and number, same person, in every process."""
 
     def __init__(self, seed: str) -> None:
         self.root = seed_number(seed)
@@ -88,7 +90,7 @@ class Crowd:
             last_name=last.written,
             email=f"{given}{join}{last.ascii}@{company.domain}",
             title=TITLES[(bits >> 32) % len(TITLES)],
-            phone=f"+{place.dial} {100 + (bits >> 40) % 900} {1_000_000 + (bits >> 20) % 9_000_000}",
+            phone=f"+{place.dial} {100 + (bits >> 40) % 900} {1000000 + (bits >> 20) % 9000000}",
             handle=f"{first.ascii}-{last.ascii}-{bits & 0xFFFFFF:06x}",
             company=company,
             bits=bits,

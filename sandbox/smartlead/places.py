@@ -1,6 +1,8 @@
-"""The countries that the invented people live in: names, cities, dialling code, how a company signs.
+"""The countries that the invented people live in: names, cities, dialling code, how a company
+signs.
 
-A name whose script has no obvious ASCII form carries one after `=`; it becomes the local part of the e-mail address.
+A name whose script has no obvious ASCII form carries one after `=`; it becomes the local part of
+the e-mail address.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How far each lead of a campaign has come, without storing it.
 
-Positions come in blocks of 1000, and a block holds each of 1000 profiles once, in an order of its own.
-So the n-th lead that replied, or how many have, is arithmetic and not a search.
+Positions come in blocks of 1000, and a block holds each of 1000 profiles once, in an order of its
+own. So the n-th lead that replied, or how many have, is arithmetic and not a search.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ CUSTOM_CATEGORY = 118_342
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message, `after` seconds after the lead was added. `step` is the sequence number; None: written by hand."""
+    """One message, `after` seconds after the lead was added.
+
+    `step` is the sequence number; None: written by hand.
+    """
 
     reply: bool
     after: int
@@ -81,7 +84,9 @@ def _turn(root: int, block: int) -> int:
 
 
 class Ranks:
-    """The positions whose slot is in `slots`, in order: how many lie below a position, and which is the n-th."""
+    """The positions whose slot is in `slots`, in order: how many lie below a position, and which is
+    the n-th.
+    """
 
     def __init__(self, root: int, slots: frozenset[int]) -> None:
         self._root = root
@@ -132,8 +137,9 @@ def _profile(campaign_status: str, number: int, dice: random.Random) -> Profile:
 
 def _replied(number: int, dice: random.Random) -> Profile:
     shares = (
-        (INTERESTED, 22), (MEETING, 12), (NOT_INTERESTED, 20), (DO_NOT_CONTACT, 4), (INFORMATION, 8),
-        (OUT_OF_OFFICE, 12), (WRONG_PERSON, 3), (UNCATEGORIZABLE, 2), (CUSTOM_CATEGORY, 2),
+        (INTERESTED, 22), (MEETING, 12), (NOT_INTERESTED, 20), (DO_NOT_CONTACT, 4),
+        (INFORMATION, 8), (OUT_OF_OFFICE, 12), (WRONG_PERSON, 3),
+        (UNCATEGORIZABLE, 2), (CUSTOM_CATEGORY, 2),
     )  # fmt: skip
     category = next(c for c, top in _running(shares) if number < top)
     sent = _sent(dice.randint(1, 3), dice, opened=1.0)

@@ -1,7 +1,8 @@
 """The accounts that exist, their counters, and what of it survives a restart.
 
-Self-describing keys need no registration. Named accounts, touched leads, growth, deleted campaigns, webhooks and the
-clock are in one small JSON file that is rewritten on each change; counters and faults are not kept.
+Self-describing keys need no registration. Named accounts, touched leads, growth, deleted campaigns,
+webhooks and the clock are in one small JSON file that is rewritten on each change; counters and
+faults are not kept.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Registry:
         return tenant
 
     def reset(self) -> None:
-        """Back to the seed: counters, faults, touched leads, webhooks, named accounts and the clock."""
+        """Back to the seed: counters, faults, touched leads, webhooks, named accounts and the
+        clock.
+        """
         self.clock.offset = 0
         self.faults.rules.clear()
         self.named.clear()

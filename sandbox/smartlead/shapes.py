@@ -1,4 +1,6 @@
-"""The JSON and CSV that SmartLead answers with, oddities of type included (`total_leads` is a string)."""
+"""The JSON and CSV that SmartLead answers with, oddities of type included (`total_leads` is a
+string).
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,28 @@ CATEGORIES: tuple[tuple[int, str, str | None], ...] = (
 )
 CATEGORY_NAMES: dict[int | None, str] = {number: name for number, name, _ in CATEGORIES}
 EXPORT_COLUMNS = (
-    "id", "campaign_lead_map_id", "status", "category", "is_interested", "created_at", "first_name", "last_name", "email",
-    "phone_number", "company_name", "website", "location", "custom_fields", "linkedin_profile", "company_url",
-    "is_unsubscribed", "last_email_sequence_sent", "open_count", "click_count", "reply_count",
-)  # fmt: skip
+    "id",
+    "campaign_lead_map_id",
+    "status",
+    "category",
+    "is_interested",
+    "created_at",
+    "first_name",
+    "last_name",
+    "email",
+    "phone_number",
+    "company_name",
+    "website",
+    "location",
+    "custom_fields",
+    "linkedin_profile",
+    "company_url",
+    "is_unsubscribed",
+    "last_email_sequence_sent",
+    "open_count",
+    "click_count",
+    "reply_count",
+)
 
 
 def categories() -> list[dict[str, Any]]:
@@ -193,15 +213,28 @@ def export_row(book: Book, standing: Standing) -> list[object]:
     events = standing.profile.events
     added = standing.change.messages if standing.change else []
     return [
-        fields.get("id"), row["campaign_lead_map_id"], row["status"], CATEGORY_NAMES.get(standing.category),
-        str(standing.category in (1, 2, 5)).lower(), row["created_at"], fields.get("first_name"),
-        fields.get("last_name"), fields.get("email"), fields.get("phone_number"), fields.get("company_name"),
-        fields.get("website"), fields.get("location"), json.dumps(fields.get("custom_fields"), ensure_ascii=False),
-        fields.get("linkedin_profile"), fields.get("company_url"), str(fields.get("is_unsubscribed")).lower(),
+        fields.get("id"),
+        row["campaign_lead_map_id"],
+        row["status"],
+        CATEGORY_NAMES.get(standing.category),
+        str(standing.category in (1, 2, 5)).lower(),
+        row["created_at"],
+        fields.get("first_name"),
+        fields.get("last_name"),
+        fields.get("email"),
+        fields.get("phone_number"),
+        fields.get("company_name"),
+        fields.get("website"),
+        fields.get("location"),
+        json.dumps(fields.get("custom_fields"), ensure_ascii=False),
+        fields.get("linkedin_profile"),
+        fields.get("company_url"),
+        str(fields.get("is_unsubscribed")).lower(),
         max((event.step or 0 for event in events), default=0) or None,
-        sum(event.opens for event in events), sum(event.clicks for event in events),
+        sum(event.opens for event in events),
+        sum(event.clicks for event in events),
         sum(event.reply for event in events) + sum(message.reply for message in added),
-    ]  # fmt: skip
+    ]
 
 
 def statistics_rows(book: Book, standing: Standing) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The statistics of a campaign: one row a sequence mail, counted and paged by arithmetic like the leads.
+"""The statistics of a campaign: one row a sequence mail, counted and paged by arithmetic like the
+leads.
 
 Only mails near the ends of a wanted time span are looked at one by one, and touched leads.
 """
@@ -19,7 +20,9 @@ Place = tuple[int, int]  # position in the campaign, step of the sequence
 
 
 class Statistics:
-    """A sequence of rows. `state` is one of STATES or None, `step` a sequence number; times in epoch seconds, inclusive."""
+    """A sequence of rows. `state` is one of STATES or None, `step` a sequence number; times in
+    epoch seconds, inclusive.
+    """
 
     STATES = ("opened", "clicked", "replied", "unsubscribed", "bounced")
 
@@ -77,11 +80,11 @@ class Statistics:
         for position in span:
             number = slot(self._campaign.root, position)
             created = self._campaign.created(position)
-            for event in known[number].events:
-                if event.step in self._steps[number] and _within(
-                    created + event.offset, start, end
-                ):
-                    found.append((position, event.step))
+            found += [
+                (position, event.step)
+                for event in known[number].events
+                if event.step in self._steps[number] and _within(created + event.offset, start, end)
+            ]
         return found
 
     def _touched(
@@ -174,7 +177,9 @@ def _within(at: float, start: float | None, end: float | None) -> bool:
 def _borders(
     campaign: Campaign, start: float | None, end: float | None
 ) -> tuple[int, int, int, int]:
-    """Positions: none fits below the first or from the fourth on; from second to third all mails fit."""
+    """Positions: none fits below the first or from the fourth on; from second to third all mails
+    fit.
+    """
     positions = range(campaign.seeded)
 
     def at(moment: float) -> int:

@@ -1,4 +1,7 @@
-"""What was written to a lead and what came back. Bodies are HTML as mail programs make it, hostile ones included."""
+"""What was written to a lead and what came back.
+
+Bodies are HTML as mail programs make it, hostile ones included.
+"""
 
 from __future__ import annotations
 
@@ -10,75 +13,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.smartlead.account import Account, Campaign
+from sandbox.smartlead.letters import (
+    BY_HAND,
+    CASE_STUDY,
+    HOSTILE,
+    OTHER_REPLY,
+    REPLIES,
+    SENDERS,
+    STEPS,
+    SUBJECTS,
+)
 from sandbox.smartlead.people import Person, mix
-from sandbox.smartlead.profiles import (
-    CUSTOM_CATEGORY,
-    DO_NOT_CONTACT,
-    INFORMATION,
-    INTERESTED,
-    MEETING,
-    NOT_INTERESTED,
-    OUT_OF_OFFICE,
-    WRONG_PERSON,
-    Profile,
-)
-
-SUBJECTS = (
-    "Quick question, {first}",
-    "{company} and shorter sales cycles",
-    "An idea for {company}",
-    "{first}, 15 minutes next week?",
-)
-_STEPS = (
-    "<div>Hi {first},<br><br>I saw that {company} is growing in {city}. Most {title}s we talk to lose a day a week "
-    'to work like this. <a href="https://outreach.example/case-study">Two pages on how others solved it</a>.'
-    "<br><br>Worth a short call?<br><br>{sender}</div>",
-    "<div>Hi {first},<br><br>just bringing this up again: is this a topic at {company} this quarter?"
-    "<br><br>{sender}</div>",
-    "<div>{first}, one figure: a company of your size saved 31 hours a month.<br><br>Shall I send the sums?"
-    "<br><br>{sender}</div>",
-    "<div>Hi {first},<br><br>I assume the timing is wrong and won't write again. My calendar stays open."
-    "<br><br>{sender}</div>",
-)
-_BY_HAND = (
-    "<div>Thank you, {first}. Would Tuesday at 10:00 or Thursday at 15:00 suit you?<br><br>{sender}</div>",
-    "<div>Gladly. I attached the two pages and the prices for a team of your size.<br><br>{sender}</div>",
-)
-_REPLIES: dict[int | None, tuple[str, ...]] = {
-    INTERESTED: (
-        "Hi {sender}, this could be interesting for us. What does it cost?",
-        "Klingt spannend, schicken Sie mir gern mehr dazu.",
-        "Merci pour votre message. Pouvez-vous m'en dire plus ?",
-        "ご連絡ありがとうございます。詳細を送っていただけますか。",
-    ),
-    MEETING: (
-        "Let's talk. Thursday after 14:00 works for me.",
-        "¿Le va bien el martes a las 11? Puede llamarme directamente.",
-        "Sure, please send an invitation for next week, 20 minutes.",
-    ),
-    NOT_INTERESTED: ("No thanks.", "Not a topic for us at the moment.", "Kein Bedarf, danke.", "We just signed with another vendor."),
-    DO_NOT_CONTACT: ("Remove me from your list.", "Please never write to anybody at {company} again."),
-    INFORMATION: ("Do you integrate with SAP? And where is the data stored?", "Which references in {city} can you name?"),
-    OUT_OF_OFFICE: (
-        "I am out of the office until Monday with no access to e-mail.",
-        "Vielen Dank für Ihre Nachricht. Ich bin bis zum 14. nicht im Haus.",
-    ),
-    WRONG_PERSON: ("You want our purchasing department, not me.", "I left {company} last year."),
-    CUSTOM_CATEGORY: ("Ask me again next quarter, our budget opens then.",),
-}  # fmt: skip
-_HOSTILE = (
-    "<script>document.title='owned'</script>",
-    '<img src="x" onerror="document.title=\'owned\'">',
-    "<a href=\"javascript:document.title='owned'\">our site</a>",
-    "<style>body{display:none}</style>",
-    '<img src="https://tracker.example/open.gif?u=1" width="1" height="1">',
-)
-_SENDERS = ("Sam Rivera", "Jo Lindgren", "Alex Moreau")
+from sandbox.smartlead.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One mail of a thread; `at` in seconds since the epoch. `step` None: not sent by the sequence."""
+    """One mail of a thread.
+
+    `at` in seconds since the epoch; `step` None: not sent by the sequence.
+    """
 
     reply: bool
     at: float
@@ -99,11 +53,9 @@ def stamp(at: float) -> str:
 
 def mailbox(account: Account, lead: int) -> tuple[str, str]:
     """The name and address that this lead is written to from."""
-    name = _SENDERS[lead % len(_SENDERS)]
-    return (
-        name,
-        f"{name.partition(' ')[0].lower()}@{account.options.seed.strip('-') or 'team'}-outreach.example",
-    )
+    name = SENDERS[lead % len(SENDERS)]
+    team = account.options.seed.strip("-") or "team"
+    return name, f"{name.partition(' ')[0].lower()}@{team}-outreach.example"
 
 
 def subject_of(campaign: Campaign, person: Person) -> str:
@@ -125,9 +77,9 @@ def messages(
             body = reply_body(profile.category, fields, person.bits >> (8 + replies), nth=replies)
             replies += 1
         elif event.step is None:
-            body = _BY_HAND[person.bits % len(_BY_HAND)].format(**fields)
+            body = BY_HAND[person.bits % len(BY_HAND)].format(**fields)
         else:
-            body = _STEPS[event.step - 1].format(**fields)
+            body = STEPS[event.step - 1].format(**fields)
         bits = mix(campaign.root ^ (lead << 8) ^ number)
         yield Message(
             reply=event.reply,
@@ -149,9 +101,9 @@ def stats_id(bits: int) -> str:
 
 def reply_body(category: int | None, fields: dict[str, str], bits: int, *, nth: int = 0) -> str:
     """A reply as HTML. One in 32 carries markup that must never run in a reader's browser."""
-    texts = _REPLIES.get(category) or ("Please call our main number instead.",)
+    texts = REPLIES.get(category) or (OTHER_REPLY,)
     text = texts[(bits + nth) % len(texts)].format(**fields)
-    hostile = _HOSTILE[bits % len(_HOSTILE)] if bits % 32 == 0 else ""
+    hostile = HOSTILE[bits % len(HOSTILE)] if bits % 32 == 0 else ""
     quoted = "<blockquote>On Monday you wrote: is this a topic at your company?</blockquote>"
     signature = (
         f"<br><br>{fields['first']} {fields['last']}<br>{fields['title']}, {fields['company']}"
@@ -180,7 +132,10 @@ def plain_text(body: str) -> str:
 
 
 def history_entry(message: Message, *, plain: bool = False) -> dict[str, Any]:
-    """One element of `history`, with the keys that each type has. `plain`: a reply's text instead of its HTML."""
+    """One element of `history`, with the keys that each type has.
+
+    `plain`: a reply's text instead of its HTML.
+    """
     entry: dict[str, Any] = {
         "type": "REPLY" if message.reply else "SENT",
         "message_id": message.message_id,
@@ -189,7 +144,7 @@ def history_entry(message: Message, *, plain: bool = False) -> dict[str, Any]:
         "email_body": plain_text(message.body) if plain and message.reply else message.body,
     }
     if not message.reply:
-        link = {"https://outreach.example/case-study": True} if message.clicks else {}
+        link = {CASE_STUDY: True} if message.clicks else {}
         entry |= {
             "subject": message.subject,
             "email_seq_number": None if message.step is None else str(message.step),
