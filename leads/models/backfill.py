@@ -1,0 +1,187 @@
+"""A backfill: the work of fetching a brand's leads and messages, its cursors and its pace."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from leads.models.source import Campaign, Connection
+from saas.leases import LeasedModel
+from saas.tenancy import TenantModel
+
+
+class Backfill(TenantModel, LeasedModel):
+    """One run. PostgreSQL owns it; strides (leads.backfill.engine) carry it on.
+
+    `due_at` is when the next stride is expected; a sweep wakes what is overdue. `wait` says what
+    the run waits for. Parked for `quota_exceeded`, a run still fetches messages of the leads that
+    were admitted.
+    """
+
+    class State(models.TextChoices):
+        PLANNED = "planned", "Planned"
+        RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
+        PARKED = "parked", "Waiting"
+        CANCELLED = "cancelled", "Cancelled"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+
+    class Phase(models.TextChoices):
+        LEADS = "leads", "Leads"
+        HISTORY = "history", "Messages"
+        DONE = "done", "Done"
+
+    class Wait(models.TextChoices):
+        WINDOW = "window", "Your rate limit"
+        IN_FLIGHT = "in_flight", "Calls under way"
+        VENDOR = "vendor", "SmartLead asked us to wait"
+        BREAKER = "breaker", "SmartLead is not answering"
+        FAULT = "fault", "A call failed"
+        COORDINATION = "coordination", "Our own coordination"
+        TRIAL_EXPIRED = "trial_expired", "Trial over"
+        QUOTA_EXCEEDED = "quota_exceeded", "Plan is full"
+        SUSPENDED = "suspended", "Subscription paused"
+        BAD_KEY = "bad_key", "Key refused"
+
+    LIVE: ClassVar = (State.PLANNED, State.RUNNING, State.PAUSED, State.PARKED)
+    ENTITLEMENT_WAITS: ClassVar = (Wait.TRIAL_EXPIRED, Wait.QUOTA_EXCEEDED, Wait.SUSPENDED)
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.PLANNED)
+    phase = models.CharField(max_length=8, choices=Phase, default=Phase.LEADS)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    # The plan, as shown before the start. Seconds at the brand's limit.
+    planned_campaigns = models.PositiveIntegerField(default=0)
+    planned_leads = models.PositiveBigIntegerField(default=0)
+    planned_calls = models.PositiveBigIntegerField(default=0)
+    planned_seconds = models.PositiveBigIntegerField(default=0)
+    plan_is_exact = models.BooleanField(default=True)
+    # Counters, moved in the transaction of what they count.
+    calls = models.PositiveBigIntegerField(default=0)
+    leads_seen = models.PositiveBigIntegerField(default=0)
+    leads_new = models.PositiveBigIntegerField(default=0)
+    leads_changed = models.PositiveBigIntegerField(default=0)
+    messages_new = models.PositiveBigIntegerField(default=0)
+    rejected = models.PositiveBigIntegerField(default=0)
+    history_total = models.PositiveBigIntegerField(null=True)
+    history_done = models.PositiveBigIntegerField(default=0)
+    # Messages fetched after this moment are not fetched again by this run.
+    history_since = models.DateTimeField(null=True)
+
+    wait = models.CharField(max_length=16, choices=Wait, blank=True, default="")
+    due_at = models.DateTimeField(null=True, blank=True)
+    pushbacks = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["brand"],
+                condition=Q(state__in=("planned", "running", "paused", "parked")),
+                name="one_live_backfill_per_brand",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=("running", "parked")),
+                name="backfill_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Backfill {self.pk} ({self.state})"
+
+    @property
+    def live(self) -> bool:
+        return self.state in self.LIVE
+
+
+class Cursor(TenantModel):
+    """How far a backfill has read one campaign's leads. Moved in the page's transaction.
+
+    `passes` counts readings from the start: a campaign that shrank meanwhile is read again, since
+    its pages have shifted. `replied`: the pages of leads that replied, which only set their rank.
+    """
+
+    class Kind(models.TextChoices):
+        LEADS = "leads", "Leads"
+        REPLIED = "replied", "Leads that replied"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        DONE = "done", "Done"
+        GONE = "gone", "Deleted at SmartLead"
+        SKIPPED = "skipped", "Not readable"
+
+    backfill = models.ForeignKey(Backfill, on_delete=models.CASCADE, related_name="cursors")
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEADS)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    position = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(null=True)
+    passes = models.PositiveSmallIntegerField(default=1)
+    failures = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["backfill", "campaign", "kind"], name="one_cursor_per_campaign_and_kind"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of campaign {self.campaign_id}: {self.position} of {self.total}"
+
+
+class Rate(TenantModel):
+    """What a backfill did in one bucket of time: BUCKET seconds at first, an hour when older."""
+
+    BUCKET = 10
+
+    backfill = models.ForeignKey(Backfill, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    calls = models.PositiveIntegerField(default=0)
+    leads = models.PositiveIntegerField(default=0)
+    messages = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["backfill", "at"], name="one_rate_per_bucket"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S}: {self.calls} calls"
+
+
+class Rejection(TenantModel):
+    """A row that SmartLead sent and we could not take, once per distinct row and reason."""
+
+    source = models.CharField(max_length=20)
+    reason = models.CharField(max_length=40)
+    detail = models.CharField(max_length=300, blank=True, default="")
+    excerpt = models.TextField(blank=True, default="")
+    digest = models.CharField(max_length=32)
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, null=True, related_name="+")
+    backfill = models.ForeignKey(Backfill, on_delete=models.SET_NULL, null=True, related_name="+")
+    seen = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["brand", "source", "digest"], name="one_row_per_rejection"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
