@@ -1,0 +1,180 @@
+"""Changing what a subscription consists of, in the middle of a period.
+
+Stripe's rule: credit the unused part of what was paid and charge the remaining part of what
+replaces it, each by the second and rounded to the minor unit. A change of interval begins a new
+period now. On trial nothing was paid, so nothing is prorated.
+"""
+
+import copy
+from datetime import UTC, datetime
+
+from sandbox.stripe import billing, lifecycle
+from sandbox.stripe.context import Tx, public
+from sandbox.stripe.errors import CardError, StripeError
+from sandbox.stripe.money import TIMES, share
+from sandbox.stripe.registry import Params
+from sandbox.stripe.resources import prices
+from sandbox.stripe.store import Obj
+
+
+def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
+    """Edits the items and settles the difference as `proration_behavior` says. The error is the
+    card's, when the change had to be paid at once and wasn't."""
+    before = copy.deepcopy(lifecycle.items(subscription))
+    _edit(tx, subscription, params.get("items", []))
+    restart = params.get("billing_cycle_anchor") == "now" or _interval_changed(before, subscription)
+    behaviour = params.get("proration_behavior", "create_prorations")
+    when = params.get("proration_date", tx.now)
+    charged = subscription["status"] in ("active", "past_due")
+    if restart and subscription["status"] != "trialing":
+        _restart(tx, subscription)
+    if charged and behaviour != "none":
+        for entry in differences(tx, subscription, before, when, restart=restart):
+            put_aside(tx, subscription, entry)
+    if charged and (restart or behaviour == "always_invoice"):
+        return _invoice_now(tx, subscription, whole_period=restart)
+    return None
+
+
+def differences(
+    tx: Tx, subscription: Obj, before: list[Obj], when: int, *, restart: bool
+) -> list[Obj]:
+    """The credit and the charge for every item that changed."""
+    after = {item["id"]: item for item in lifecycle.items(subscription)}
+    lines = []
+    for old in before:
+        new = after.pop(old["id"], None)
+        if new is not None and not restart and _same(old, new):
+            continue
+        lines.append(_part(tx, subscription, old, old, when, sign=-1))
+        if new is not None and not restart:
+            lines.append(_part(tx, subscription, new, old, when, sign=1))
+    if not restart:
+        lines += [_part(tx, subscription, new, new, when, sign=1) for new in after.values()]
+    return [line for line in lines if line["amount"]]
+
+
+def close(tx: Tx, subscription: Obj, *, prorate: bool, now: bool) -> None:
+    """The last invoice of a subscription canceled at once: the unused time is credited."""
+    if prorate and subscription["status"] in ("active", "past_due"):
+        for item in lifecycle.items(subscription):
+            line = _part(tx, subscription, item, item, tx.now, sign=-1)
+            if line["amount"]:
+                put_aside(tx, subscription, line)
+    if now:
+        _invoice_now(tx, subscription, whole_period=False)
+
+
+def put_aside(tx: Tx, subscription: Obj, line: Obj) -> None:
+    """An invoice item that waits for the subscription's next invoice."""
+    details = {"subscription": subscription["id"], "subscription_item": _item_of(line)}
+    entry = tx.new(
+        "invoiceitem",
+        amount=line["amount"],
+        currency=line["currency"],
+        customer=subscription["customer"],
+        date=tx.now,
+        description=line["description"],
+        discountable=False,
+        discounts=[],
+        metadata={},
+        net_amount=line["amount"],
+        parent={"type": "subscription_details", "subscription_details": details},
+        period=line["period"],
+        pricing=line["pricing"],
+        proration=True,
+        quantity=line["quantity"],
+        quantity_decimal=line["quantity_decimal"],
+        tax_rates=[],
+        _subscription=subscription["id"],
+    )
+    line["parent"]["subscription_item_details"]["invoice_item"] = entry["id"]
+    entry["_line"] = line
+    tx.emit("invoiceitem.created", entry)
+
+
+def _edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
+    from sandbox.stripe.resources import subscriptions
+
+    rows = lifecycle.items(subscription)
+    for position, entry in enumerate(entries):
+        price = None
+        if "price" in entry:
+            param = f"items[{position}][price]"
+            price = subscriptions.require_recurring(tx.get("price", entry["price"], param), param)
+            prices.unit_amount(price, subscription["currency"])
+        if "id" not in entry:
+            if price is None:
+                raise StripeError(
+                    "Missing required param: items[0][price].", code="parameter_missing"
+                )
+            rows.append(subscriptions.new_item(tx, subscription, price, entry))
+            continue
+        item = next((row for row in rows if row["id"] == entry["id"]), None)
+        if item is None:
+            raise StripeError(
+                f"No such subscription_item: '{entry['id']}'", code="resource_missing",
+                param=f"items[{position}][id]",
+            )  # fmt: skip
+        if entry.get("deleted"):
+            rows.remove(item)
+            continue
+        if price is not None:
+            item["price"] = public(price)
+        item["quantity"] = entry.get("quantity", item["quantity"])
+        item["metadata"] |= entry.get("metadata") or {}
+    if not rows:
+        raise StripeError("A subscription must have at least one active item.", param="items")
+
+
+def _restart(tx: Tx, subscription: Obj) -> None:
+    subscription["billing_cycle_anchor"] = tx.now
+    for item in lifecycle.items(subscription):
+        lifecycle.advance(subscription, item, tx.now)
+
+
+def _invoice_now(tx: Tx, subscription: Obj, *, whole_period: bool) -> CardError | None:
+    invoice = lifecycle.invoice_now(tx, subscription, whole_period=whole_period)
+    if invoice is None:
+        return None
+    billing.finalize(tx, invoice)
+    if invoice["status"] != "open" or invoice["collection_method"] != "charge_automatically":
+        return None
+    return billing.collect(tx, invoice, billing.method_for(tx, invoice))
+
+
+def _part(tx: Tx, subscription: Obj, item: Obj, clock: Obj, when: int, *, sign: int) -> Obj:
+    """The share of the item's price for the rest of `clock`'s period, credited or charged."""
+    start, end = clock["current_period_start"], clock["current_period_end"]
+    price = tx.get("price", item["price"]["id"])
+    currency = subscription["currency"]
+    full = prices.line_amount(price, currency, item["quantity"])
+    amount = sign * share(full, max(end - when, 0), end - start)
+    day = datetime.fromtimestamp(when, UTC).strftime("%-d %b %Y")
+    name = tx.get("product", price["product"])["name"]
+    words = "Unused time" if sign < 0 else "Remaining time"
+    count = f"{item['quantity']} {TIMES} " if item["quantity"] > 1 else ""
+    return billing.line(
+        tx, amount=amount, currency=currency, quantity=item["quantity"], price=price, item=item,
+        description=f"{words} on {count}{name} after {day}", period=(when, end), proration=True,
+    )  # fmt: skip
+
+
+def _same(old: Obj, new: Obj) -> bool:
+    same_price: bool = old["price"]["id"] == new["price"]["id"]
+    return same_price and bool(old["quantity"] == new["quantity"])
+
+
+def _interval_changed(before: list[Obj], subscription: Obj) -> bool:
+    intervals = {item["id"]: _interval(item) for item in lifecycle.items(subscription)}
+    return any(intervals.get(old["id"], _interval(old)) != _interval(old) for old in before)
+
+
+def _interval(item: Obj) -> tuple[str, int]:
+    recurring = item["price"]["recurring"]
+    return recurring["interval"], recurring["interval_count"]
+
+
+def _item_of(line: Obj) -> str:
+    identifier: str = line["parent"]["subscription_item_details"]["subscription_item"]
+    return identifier

@@ -1,0 +1,240 @@
+"""Checkout sessions: what the merchant asks for. paying.py does what the payer then does."""
+
+from sandbox.stripe.context import Tx, listing, public
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.periods import DAY
+from sandbox.stripe.registry import (
+    Params,
+    given,
+    includable,
+    merge_metadata,
+    on_timer,
+    page,
+    route,
+)
+from sandbox.stripe.resources import customers, prices
+from sandbox.stripe.store import Obj, new_id
+
+COPIED = (
+    "allow_promotion_codes", "billing_address_collection", "cancel_url", "client_reference_id",
+    "customer_email", "locale", "success_url", "submit_type", "payment_method_collection",
+)  # fmt: skip
+
+
+@route("POST", "/v1/checkout/sessions")
+def create(tx: Tx, params: Params) -> Obj:
+    mode = _check(params)
+    customer = params.get("customer")
+    if customer is not None:
+        customers.existing(tx, customer, "customer")
+    items, currency = _line_items(tx, params, mode)
+    total = sum(item["amount_total"] for item in items)
+    if _has_trial(params):
+        total = sum(i["amount_total"] for i in items if i["price"]["type"] == "one_time")
+    identifier = new_id("checkout.session")
+    session = tx.new(
+        "checkout.session",
+        **_document(tx, params, mode),
+        **{name: params[name] for name in COPIED if name in params},
+        id=identifier,
+        amount_subtotal=total if items else None,
+        amount_total=total if items else None,
+        currency=currency,
+        customer=customer,
+        customer_creation=_customer_creation(params, mode),
+        expires_at=_expiry(tx, params),
+        url=f"{tx.config.base_url}/checkout/{identifier}",
+        _line_items=items,
+        _subscription_data=params.get("subscription_data", {}),
+        _payment_intent_data=params.get("payment_intent_data", {}),
+        _setup_intent_data=params.get("setup_intent_data", {}),
+        _attempt=None,
+    )
+    merge_metadata(session, params)
+    tx.schedule(session, "session.expire", session["expires_at"])
+    return session
+
+
+@route("GET", "/v1/checkout/sessions/{session}")
+def retrieve(tx: Tx, params: Params, session: str) -> Obj:
+    return tx.get("checkout.session", session)
+
+
+@route("POST", "/v1/checkout/sessions/{session}")
+def update(tx: Tx, params: Params, session: str) -> Obj:
+    obj = tx.get("checkout.session", session)
+    with tx.changing(obj):
+        merge_metadata(obj, params)
+    return obj
+
+
+@route("GET", "/v1/checkout/sessions")
+def index(tx: Tx, params: Params) -> Obj:
+    equal = given(params, "customer", "payment_intent", "status", "subscription")
+    if "customer_details" in params:
+        equal["customer_details.email"] = params["customer_details"]["email"]
+    return page(tx, "checkout.session", params, "/v1/checkout/sessions", **equal)
+
+
+@route("GET", "/v1/checkout/sessions/{session}/line_items")
+def index_line_items(tx: Tx, params: Params, session: str) -> Obj:
+    found: Obj = line_items(tx, tx.get("checkout.session", session))
+    return found
+
+
+@route("POST", "/v1/checkout/sessions/{session}/expire")
+def expire(tx: Tx, params: Params, session: str) -> Obj:
+    obj = tx.get("checkout.session", session)
+    if obj["status"] != "open":
+        raise StripeError(
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout '
+            f"Session has a status of {obj['status']}."
+        )
+    return _expire(tx, obj)
+
+
+@on_timer("session.expire")
+def expire_on_time(tx: Tx, session: Obj) -> None:
+    if session["status"] == "open":
+        _expire(tx, session)
+
+
+@includable("checkout.session", "line_items")
+def line_items(tx: Tx, session: Obj) -> Obj:
+    rows: list[Obj] = public(session["_line_items"])
+    return listing(rows, f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+def _expire(tx: Tx, session: Obj) -> Obj:
+    with tx.changing(session):
+        session |= {"status": "expired", "url": None}
+    tx.emit("checkout.session.expired", session)
+    return session
+
+
+def _check(params: Params) -> str:
+    mode = params.get("mode")
+    if mode is None:
+        raise StripeError("Missing required param: mode.", code="parameter_missing", param="mode")
+    if mode != "setup" and not params.get("line_items"):
+        raise StripeError(
+            "Missing required param: line_items.", code="parameter_missing", param="line_items"
+        )
+    if "success_url" not in params and params.get("ui_mode", "hosted_page") == "hosted_page":
+        raise StripeError(
+            "Missing required param: success_url.", code="parameter_missing", param="success_url"
+        )
+    if "customer" in params and "customer_email" in params:
+        raise StripeError("You may only specify one of these parameters: customer, customer_email.")
+    if mode != "subscription" and "subscription_data" in params:
+        raise StripeError(
+            f"You can not pass `subscription_data` in `{mode}` mode.", param="subscription_data"
+        )
+    return str(mode)
+
+
+def _line_items(tx: Tx, params: Params, mode: str) -> tuple[list[Obj], str | None]:
+    items: list[Obj] = []
+    currency: str | None = params.get("currency")
+    for position, entry in enumerate(params.get("line_items", [])):
+        price = _price(tx, entry, position)
+        currency = currency or price["currency"]
+        items.append(_item(tx, price, entry.get("quantity", 1), currency))
+    recurring = [item for item in items if item["price"]["type"] == "recurring"]
+    if mode == "payment" and recurring:
+        raise StripeError(
+            "You specified `payment` mode but passed a recurring price. Either switch to "
+            "`subscription` mode or use only one-time prices.",
+            param="mode",
+        )
+    if mode == "subscription" and not recurring:
+        raise StripeError(
+            "You must provide at least one recurring price in `subscription` mode when using "
+            "prices.",
+            param="line_items",
+        )
+    return items, currency
+
+
+def _price(tx: Tx, entry: Obj, position: int) -> Obj:
+    param = f"line_items[{position}][price]"
+    if "price_data" in entry:
+        return prices.create(tx, entry["price_data"])
+    if "price" not in entry:
+        raise StripeError(
+            f"Missing required param: {param}.", code="parameter_missing", param=param
+        )
+    price = tx.get("price", entry["price"], param)
+    if not price["active"]:
+        message = "The price specified is inactive. This field only accepts active prices."
+        raise StripeError(message, param=param)
+    return price
+
+
+def _item(tx: Tx, price: Obj, quantity: int, currency: str) -> Obj:
+    if quantity < 1:
+        raise StripeError(
+            "This value must be greater than or equal to 1.",
+            code="parameter_invalid_integer",
+            param="line_items[0][quantity]",
+        )
+    amount = prices.line_amount(price, currency, quantity)
+    item = {
+        "id": new_id("item"),
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": currency,
+        "description": tx.get("product", price["product"])["name"],
+        "price": public(price),
+        "quantity": quantity,
+    }
+    return tx.part("item", adjustable_quantity=None) | item
+
+
+def _document(tx: Tx, params: Params, mode: str) -> Obj:
+    page_part = "payment_pages_checkout_session_"
+    trial_free = mode == "subscription" and "payment_method_collection" not in params
+    return {
+        "automatic_tax": tx.part(f"{page_part}automatic_tax", enabled=False),
+        "custom_fields": [],
+        "custom_text": tx.part(f"{page_part}custom_text"),
+        "metadata": {},
+        "mode": mode,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": params.get("payment_method_types", ["card"]),
+        "payment_status": "unpaid" if mode != "setup" else "no_payment_required",
+        "phone_number_collection": {"enabled": False},
+        "shipping_options": [],
+        "status": "open",
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": params.get("ui_mode", "hosted_page"),
+        **({"payment_method_collection": "always"} if trial_free else {}),
+    }
+
+
+def _customer_creation(params: Params, mode: str) -> str | None:
+    if "customer" in params:
+        return None
+    default = "always" if mode == "subscription" else "if_required"
+    return str(params.get("customer_creation", default))
+
+
+def _has_trial(params: Params) -> bool:
+    data = params.get("subscription_data", {})
+    return bool(data.get("trial_period_days") or data.get("trial_end"))
+
+
+def _expiry(tx: Tx, params: Params) -> int:
+    sent = params.get("expires_at")
+    if sent is None:
+        return tx.now + DAY
+    if not tx.now + 1800 - 60 <= sent <= tx.now + DAY + 60:
+        raise StripeError(
+            "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from "
+            "Checkout Session creation.",
+            param="expires_at",
+        )
+    return int(sent)

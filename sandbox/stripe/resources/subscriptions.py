@@ -1,0 +1,360 @@
+"""The subscription API: what a caller may ask for. What happens by itself is in lifecycle.py."""
+
+from typing import Any
+
+from sandbox.stripe import billing, lifecycle, proration
+from sandbox.stripe.context import Tx, listing
+from sandbox.stripe.errors import CardError, StripeError
+from sandbox.stripe.periods import DAY
+from sandbox.stripe.registry import Params, assign, given, merge_metadata, page, route
+from sandbox.stripe.resources import customers, prices
+from sandbox.stripe.store import Obj, new_id
+
+UPDATED = lifecycle.UPDATED
+
+
+@route("POST", "/v1/subscriptions")
+def create(tx: Tx, params: Params) -> Obj:
+    if "customer" not in params:
+        raise StripeError(
+            "Missing required param: customer.", code="parameter_missing", param="customer"
+        )
+    subscription = build(tx, params)
+    invoice = lifecycle.begin(tx, subscription)
+    behaviour = params.get("payment_behavior", "allow_incomplete")
+    if invoice["status"] != "open" or subscription["status"] != "incomplete":
+        return subscription
+    if behaviour != "default_incomplete":
+        off_session = bool(params.get("off_session"))
+        error = billing.collect(
+            tx, invoice, billing.method_for(tx, invoice), off_session=off_session, automatic=False
+        )
+        refused = error is not None or subscription["status"] == "incomplete"
+        if refused and behaviour == "error_if_incomplete":
+            raise _undone(error)
+        if error is not None and error.error["code"] == "missing":
+            raise _no_payment_method()
+    return subscription
+
+
+@route("GET", "/v1/subscriptions/{subscription_exposed_id}")
+def retrieve(tx: Tx, params: Params, subscription: str) -> Obj:
+    return tx.get("subscription", subscription)
+
+
+@route("POST", "/v1/subscriptions/{subscription_exposed_id}")
+def update(tx: Tx, params: Params, subscription: str) -> Obj:
+    obj = tx.get("subscription", subscription)
+    if obj["status"] in lifecycle.ENDED and set(params) - {
+        "metadata",
+        "cancellation_details",
+        "expand",
+    }:
+        raise StripeError(
+            "A canceled subscription can only update its cancellation_details and metadata.",
+            param=next(iter(params)),
+        )
+    error = change(tx, obj, params)
+    if error is not None and params.get("payment_behavior") == "error_if_incomplete":
+        raise _undone(error)
+    return obj
+
+
+@route("DELETE", "/v1/subscriptions/{subscription_exposed_id}")
+def cancel(tx: Tx, params: Params, subscription: str) -> Obj:
+    obj = tx.get("subscription", subscription)
+    if obj["status"] in lifecycle.ENDED:
+        raise StripeError(
+            f"No such subscription: '{subscription}'",
+            code="resource_missing",
+            param="id",
+            status=404,
+        )
+    _cancellation(obj, params)
+    if params.get("prorate") or params.get("invoice_now"):
+        proration.close(
+            tx, obj, prorate=bool(params.get("prorate")), now=bool(params.get("invoice_now"))
+        )
+    return lifecycle.end(tx, obj)
+
+
+@route("POST", "/v1/subscriptions/{subscription}/resume")
+def resume(tx: Tx, params: Params, subscription: str) -> Obj:
+    obj = tx.get("subscription", subscription)
+    if obj["status"] != "paused":
+        raise StripeError("Only paused subscriptions can be resumed.", param="subscription")
+    with tx.changing(obj):
+        obj["status"] = "active"
+        obj["billing_cycle_anchor"] = tx.now
+        for item in lifecycle.items(obj):
+            item["current_period_end"] = tx.now
+    lifecycle.renew(tx, obj)
+    tx.emit("customer.subscription.resumed", obj)
+    return obj
+
+
+@route("GET", "/v1/subscriptions")
+def index(tx: Tx, params: Params) -> Obj:
+    equal: dict[str, Any] = given(params, "customer", "collection_method")
+    wanted = params.get("status")
+    if wanted == "ended":
+        equal["status"] = lifecycle.ENDED
+    elif wanted is None:
+        equal["_ended"] = False
+    elif wanted != "all":
+        equal["status"] = wanted
+    if "price" in params:
+        equal["items.data[0].price.id"] = params["price"]
+    return page(tx, "subscription", params, "/v1/subscriptions", **equal)
+
+
+@route("GET", "/v1/subscription_items")
+def index_items(tx: Tx, params: Params) -> Obj:
+    rows = lifecycle.items(tx.get("subscription", params["subscription"], "subscription"))
+    return listing(rows, "/v1/subscription_items")
+
+
+@route("GET", "/v1/subscription_items/{item}")
+def retrieve_item(tx: Tx, params: Params, item: str) -> Obj:
+    for subscription in tx.store.select("subscription"):
+        for row in lifecycle.items(subscription):
+            if row["id"] == item:
+                return row
+    raise StripeError(
+        f"No such subscription_item: '{item}'", code="resource_missing", param="item", status=404
+    )
+
+
+def build(tx: Tx, params: Params) -> Obj:
+    """A subscription as asked for, not begun: no invoice, no event, no timer."""
+    customer = customers.existing(tx, params["customer"], "customer")
+    if not params.get("items"):
+        raise StripeError("Missing required param: items.", code="parameter_missing", param="items")
+    chosen = [_price(tx, entry, position) for position, entry in enumerate(params["items"])]
+    currency = params.get("currency") or chosen[0]["currency"]
+    _check_currency(tx, customer, currency)
+    trial_end = _trial_end(tx, params)
+    identifier = new_id("subscription")
+    subscription = tx.new(
+        "subscription",
+        **_document(tx, params),
+        id=identifier,
+        billing_cycle_anchor=params.get("billing_cycle_anchor") or trial_end or tx.now,
+        currency=currency,
+        customer=customer["id"],
+        start_date=tx.now,
+        trial_end=trial_end,
+        trial_start=tx.now if trial_end else None,
+    )
+    rows = [
+        new_item(tx, subscription, price, entry)
+        for price, entry in zip(chosen, params["items"], strict=True)
+    ]
+    for price in chosen:
+        prices.unit_amount(price, currency)
+    url = f"/v1/subscription_items?subscription={identifier}"
+    subscription["items"] = listing(rows, url)
+    if "default_payment_method" in params:
+        method = customers.require_attached(tx, params["default_payment_method"], customer)
+        subscription["default_payment_method"] = method["id"]
+    merge_metadata(subscription, params)
+    _cancel_at(tx, subscription, params)
+    return subscription
+
+
+def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
+    """A subscription item whose first period begins now."""
+    from sandbox.stripe.context import public
+
+    item: Obj = tx.part("subscription_item") | {
+        "id": new_id("subscription_item"),
+        "object": "subscription_item",
+        "created": tx.now,
+        "discounts": [],
+        "metadata": entry.get("metadata") or {},
+        "price": public(price),
+        "quantity": entry.get("quantity", 1),
+        "subscription": subscription["id"],
+        "tax_rates": [],
+    }
+    lifecycle.advance(subscription, item, tx.now)
+    if subscription["trial_end"]:
+        item["current_period_end"] = subscription["trial_end"]
+    return item
+
+
+def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
+    """Applies an update: one `customer.subscription.updated`, whatever it consists of."""
+    error = None
+    with tx.changing(subscription, UPDATED):
+        assign(
+            subscription,
+            params,
+            "description",
+            "default_source",
+            "collection_method",
+            "days_until_due",
+        )
+        if "default_payment_method" in params:
+            customer = tx.get("customer", subscription["customer"])
+            method = customers.require_attached(tx, params["default_payment_method"], customer)
+            subscription["default_payment_method"] = method["id"]
+        if "pause_collection" in params:
+            pause = params["pause_collection"]
+            part = "subscriptions_resource_pause_collection"
+            subscription["pause_collection"] = tx.part(part, **pause) if pause else None
+        settings = params.get("payment_settings", {})
+        subscription["payment_settings"] |= settings
+        merge_metadata(subscription, params)
+        _cancellation(subscription, params)
+        _cancel_at(tx, subscription, params)
+        if "trial_end" in params:
+            _move_trial(tx, subscription, params["trial_end"])
+        if "items" in params or params.get("billing_cycle_anchor") == "now":
+            error = proration.change(tx, subscription, params)
+        _cancel_at_new_end(subscription)
+    lifecycle.plan(tx, subscription)
+    return error
+
+
+def _price(tx: Tx, entry: Obj, position: int) -> Obj:
+    param = f"items[{position}][price]"
+    if "price_data" in entry:
+        return prices.create(tx, entry["price_data"])
+    if "price" not in entry:
+        raise StripeError(
+            f"Missing required param: {param}.", code="parameter_missing", param=param
+        )
+    price = tx.get("price", entry["price"], param)
+    return require_recurring(price, param)
+
+
+def require_recurring(price: Obj, param: str) -> Obj:
+    if not price["active"]:
+        message = "The price specified is inactive. This field only accepts active prices."
+        raise StripeError(message, param=param)
+    if price["type"] != "recurring":
+        raise StripeError(
+            "The price specified is set to `type=one_time` but this field only accepts prices with "
+            "`type=recurring`.",
+            param=param,
+        )
+    return price
+
+
+def _check_currency(tx: Tx, customer: Obj, currency: str) -> None:
+    for other in tx.store.select("subscription", customer=customer["id"], _ended=False):
+        if other["currency"] != currency:
+            raise StripeError(
+                "You cannot combine currencies on a single customer. This customer has an active "
+                "subscription, subscription schedule, discount, quote, or invoice item with "
+                f"currency {other['currency']}."
+            )
+
+
+def _trial_end(tx: Tx, params: Params) -> int | None:
+    sent = params.get("trial_end")
+    if sent is not None and sent != "now":
+        if sent <= tx.now:
+            raise StripeError("Invalid timestamp: must be in the future.", param="trial_end")
+        return int(sent)
+    days = params.get("trial_period_days", 0)
+    return tx.now + days * DAY if days and sent != "now" else None
+
+
+def _document(tx: Tx, params: Params) -> Obj:
+    settings = tx.part("subscriptions_resource_payment_settings", save_default_payment_method="off")
+    missing = {"end_behavior": {"missing_payment_method": "create_invoice"}}
+    return {
+        "automatic_tax": tx.part("subscription_automatic_tax", enabled=False),
+        "billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "included"}},
+        "billing_schedules": [],
+        "cancel_at_period_end": False,
+        "cancellation_details": tx.part("cancellation_details"),
+        "collection_method": params.get("collection_method", "charge_automatically"),
+        "days_until_due": params.get("days_until_due"),
+        "default_tax_rates": [],
+        "description": params.get("description"),
+        "discounts": [],
+        "invoice_settings": tx.part(
+            "subscriptions_resource_subscription_invoice_settings", issuer={"type": "self"}
+        ),
+        "metadata": {},
+        "payment_settings": settings | params.get("payment_settings", {}),
+        "status": "incomplete",
+        "trial_settings": params.get("trial_settings", missing),
+        "_ended": False,
+    }
+
+
+def _cancellation(subscription: Obj, params: Params) -> None:
+    for name, value in params.get("cancellation_details", {}).items():
+        subscription["cancellation_details"][name] = value or None
+
+
+def _cancel_at(tx: Tx, subscription: Obj, params: Params) -> None:
+    if "cancel_at_period_end" in params:
+        ends = params["cancel_at_period_end"]
+        subscription["cancel_at_period_end"] = ends
+        subscription["canceled_at"] = tx.now if ends else None
+        subscription["cancel_at"] = None
+        subscription["cancellation_details"]["reason"] = "cancellation_requested" if ends else None
+    elif "cancel_at" in params:
+        sent = params["cancel_at"]
+        ends_at = [item["current_period_end"] for item in lifecycle.items(subscription)]
+        special = {"min_period_end": min(ends_at), "max_period_end": max(ends_at), "": None}
+        subscription["cancel_at"] = special.get(sent, sent)
+        subscription["cancel_at_period_end"] = False
+        subscription["canceled_at"] = tx.now if subscription["cancel_at"] else None
+    _cancel_at_new_end(subscription)
+
+
+def _cancel_at_new_end(subscription: Obj) -> None:
+    if subscription["cancel_at_period_end"]:
+        ends_at = [item["current_period_end"] for item in lifecycle.items(subscription)]
+        subscription["cancel_at"] = max(ends_at)
+
+
+def _move_trial(tx: Tx, subscription: Obj, sent: int | str) -> None:
+    """Ends the trial now, or moves its end; a subscription that had none starts one."""
+    if sent == "now":
+        if subscription["status"] == "trialing":
+            subscription["trial_end"] = tx.now
+            for item in lifecycle.items(subscription):
+                item["current_period_end"] = tx.now
+            lifecycle.renew(tx, subscription)
+            billing.finalize_on_time(tx, tx.get("invoice", subscription["latest_invoice"]))
+        return
+    if int(sent) <= tx.now:
+        raise StripeError("Invalid timestamp: must be in the future.", param="trial_end")
+    subscription |= {"status": "trialing", "trial_end": sent, "billing_cycle_anchor": sent}
+    subscription["trial_start"] = subscription["trial_start"] or tx.now
+    for item in lifecycle.items(subscription):
+        item["current_period_end"] = sent
+
+
+def _no_payment_method() -> StripeError:
+    return StripeError(
+        "This customer has no attached payment source or default payment method. Please consider "
+        "adding a default payment method.",
+        code="resource_missing",
+    )
+
+
+def _undone(error: CardError | None) -> StripeError:
+    """402, and nothing stays: the caller asked for all or nothing."""
+    if error is None or error.error["code"] == "missing":
+        return (
+            _no_payment_method()
+            if error
+            else StripeError(
+                "Payment for this subscription requires additional user action before it can be "
+                "completed successfully.",
+                status=402,
+                kind="card_error",
+                code="subscription_payment_intent_requires_action",
+            )
+        )
+    refusal = StripeError(str(error), status=402, kind="card_error")
+    refusal.error = error.error
+    return refusal
