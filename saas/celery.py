@@ -35,7 +35,10 @@ class ContextTask(Task):  # type: ignore[type-arg]
         return super().apply_async(*args, headers=headers, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        sent: dict[str, Any] = getattr(self.request, "harbor", None) or {}
+        request = self.request  # a worker merges headers into the request; eager runs don't
+        sent: dict[str, Any] = (
+            getattr(request, "harbor", None) or (request.headers or {}).get("harbor") or {}
+        )
         inherited = {k: v for k, v in sent.items() if k in ("request_id", "user_id")}
         with context.bind(**inherited, task_id=self.request.id):
             return super().__call__(*args, **kwargs)
@@ -69,6 +72,10 @@ def wake(task: str, *args: Any, after: float = 0.0) -> None:
         try:
             app.signature(task, args=args).apply_async(countdown=after or None, retry=False)
         except OperationalError:
+            # Late: the metrics library looks for its folder, a setting, when it is imported.
+            from saas.observability.metrics import WAKES_LOST
+
+            WAKES_LOST.inc()
             log.warning("celery.wake_lost", task=task, exc_info=True)
 
     transaction.on_commit(send)
