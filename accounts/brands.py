@@ -70,7 +70,7 @@ def place(user: User, slug: str) -> Place | None:
     return found[0] if found else None
 
 
-def _call(sql: str, params: list[object]) -> list[Place]:
+def _call(sql: str, params: list[int | str | None]) -> list[Place]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, params)
         return [Place(*row) for row in cursor.fetchall()]

@@ -70,7 +70,7 @@ def wake(task: str, *args: Any, after: float = 0.0) -> None:
 
     def send() -> None:
         try:
-            app.signature(task, args=args).apply_async(countdown=after or None, retry=False)
+            app.signature(task, args=args).apply_async(countdown=after, retry=False)
         except OperationalError:
             # Late: the metrics library looks for its folder, a setting, when it is imported.
             from saas.observability.metrics import WAKES_LOST

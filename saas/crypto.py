@@ -144,7 +144,7 @@ class _Token(str):
 class SealedField(models.TextField[Any, Any]):
     """A text column that holds tokens of `seal`, bound to table, column and brand."""
 
-    descriptor_class = _SealedAttribute  # type: ignore[assignment]
+    descriptor_class = _SealedAttribute
 
     def context(self, instance: models.Model) -> str:
         """Return the associated data for this row: `table.column:brand`."""

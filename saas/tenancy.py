@@ -126,7 +126,6 @@ class TenantModel(models.Model):
 
     class Meta:
         abstract = True
-        base_manager_name = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not args and "brand" not in kwargs and "brand_id" not in kwargs:

@@ -90,7 +90,7 @@ class _Gauges(Collector):
 def exposition() -> bytes:
     """Return all metrics in Prometheus' text format."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_Gauges())
     return generate_latest(registry)
 

@@ -35,7 +35,7 @@ def before_send(event: Event, hint: Hint) -> Event | None:
     error = hint.get("exc_info", (None, None, None))[1]
     if isinstance(error, EXPECTED):
         return None
-    tags = dict(event.get("tags") or {})  # type: ignore[call-overload]
+    tags = dict(event.get("tags") or {})
     tags.update({name: str(value) for name, value in context.bound().items() if name != "ip"})
     event["tags"] = tags
     request = event.get("request")

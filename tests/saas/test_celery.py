@@ -37,10 +37,13 @@ def test_a_wake_up_leaves_on_commit_only(
 def test_a_rolled_back_transaction_wakes_nobody(
     sent: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+    def change_and_fail() -> None:
+        with transaction.atomic():
             wake("saas.heartbeat")
-            _ = 1 / 0
+            raise ZeroDivisionError
+
+    with django_capture_on_commit_callbacks(execute=True), pytest.raises(ZeroDivisionError):
+        change_and_fail()
     assert sent == []
 
 
