@@ -9,3 +9,9 @@ class VpnConfig(AppConfig):
     name = "vpn"
     verbose_name = "VPN"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from billing import entitlements
+        from saas.celery import wake
+
+        entitlements.on_change(lambda brand_id: wake("vpn.converge", brand_id))

@@ -1,0 +1,82 @@
+"""Servers and their agents' tokens. The token is shown once; the database keeps its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import User
+from saas import audit
+from vpn.models import Server
+
+TOKEN = re.compile(r"hn_([1-9][0-9]{0,17})_([A-Za-z0-9_-]{43})")
+DEMO = {
+    "name": "demo-1",
+    "region": "Harbor demo",
+    "endpoint_host": "127.0.0.1",
+    "endpoint_port": 51820,
+    "network": "10.89.0.0/16",
+    "network6": "fd89:0:0:1::/64",
+    "dns": "10.89.0.1",
+}
+
+
+def register(*, actor: User | None, **fields: Any) -> tuple[Server, str]:
+    """Create a server; return it with its agent's token, which is not to be had again. Audited."""
+    with transaction.atomic():
+        server = Server(**fields)
+        server.full_clean()
+        server.save()
+        audit.record("server.registered", server, actor=actor)
+        token = rotate_token(server, actor=actor)
+    return server, token
+
+
+def rotate_token(server: Server, *, actor: User | None) -> str:
+    """Give the server's agent a new token and return it; the old one stops working. Audited."""
+    token = f"hn_{server.pk}_{secrets.token_urlsafe(32)}"
+    with transaction.atomic():
+        Server.objects.filter(pk=server.pk).update(token_hash=_hash(token))
+        audit.record("server.token_issued", server, actor=actor)
+    return token
+
+
+def authenticate(token: str) -> Server | None:
+    """Return the server whose agent holds `token`, or None. Compares in constant time."""
+    match = TOKEN.fullmatch(token)
+    server = Server.objects.filter(pk=int(match[1])).first() if match else None
+    expected = server.token_hash if server else _hash("")
+    return server if hmac.compare_digest(_hash(token), expected) and server else None
+
+
+def ensure_demo_server(state: Path) -> Server:
+    """Register the demo server if there is none, and see that `state/token` opens it (0600).
+
+    For `manage.py up`, whose simulated node reads that file. Safe to repeat.
+    """
+    path = state / "token"
+    token = path.read_text().strip() if path.exists() else ""
+    known = authenticate(token) if token else None
+    if known:
+        return known
+    server = Server.objects.filter(name=DEMO["name"]).first()
+    if server:
+        token = rotate_token(server, actor=None)
+    else:
+        server, token = register(actor=None, **DEMO)
+    state.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(token)
+    return server
+
+
+def _hash(token: str) -> str:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
