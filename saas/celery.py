@@ -55,6 +55,7 @@ app.conf.task_routes = {
 # name -> (task, seconds or crontab). A sweep repairs what a lost message left behind.
 app.conf.beat_schedule = {
     "heartbeat": {"task": "saas.heartbeat", "schedule": 15.0},
+    "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
     "prune jobs": {"task": "saas.prune_jobs", "schedule": crontab(hour=3, minute=17)},
 }
 
