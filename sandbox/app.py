@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox import mail, smartlead
+from sandbox import mail, smartlead, stripe
 from sandbox.mail import Store
 from sandbox.pages import STATIC, page
 
@@ -35,18 +35,21 @@ def create_app(
     stand_ins: list[tuple[str, Starlette]] = [
         ("/smartlead", smartlead.create_app(state / "smartlead")),
         ("/mail", mail.create_app(store)),
+        (
+            "/stripe",
+            stripe.create_app(
+                state / "stripe",
+                app_url=addresses.app_url,
+                base_url=f"{addresses.base_url}/stripe",
+                contract=contract,
+            ),
+        ),
     ]
-    stripe = _stripe(state / "stripe", addresses, contract)
-    if stripe is not None:
-        stand_ins.append(("/stripe", stripe))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for (
-                _,
-                stand_in,
-            ) in stand_ins:  # a mounted app's own start and stop aren't run by Starlette
+            for _, stand_in in stand_ins:  # Starlette runs no lifespan of what is mounted
                 await stack.enter_async_context(stand_in.router.lifespan_context(stand_in))
             yield
 
@@ -60,17 +63,6 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.addresses = addresses
-    return app
-
-
-def _stripe(state: Path, addresses: Addresses, contract: Path | None) -> Starlette | None:
-    try:
-        from sandbox import stripe
-    except ImportError:
-        return None
-    app: Starlette = stripe.create_app(
-        state, app_url=addresses.app_url, base_url=f"{addresses.base_url}/stripe"
-    )
     return app
 
 

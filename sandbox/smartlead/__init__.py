@@ -1,16 +1,18 @@
-"""A stand-in for SmartLead's API: its shapes, its limits, its faults, and accounts of any size from
-a seed.
-"""
+"""A stand-in for SmartLead's API: its shapes, limits and faults, and accounts of any size."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from sandbox.smartlead import api, controls
+from sandbox.smartlead.campaign_webhooks import CampaignWebhooks
 from sandbox.smartlead.registry import Registry
+from sandbox.smartlead.webhooks import Courier
 
 
 def create_app(state_dir: Path) -> Starlette:
@@ -20,11 +22,22 @@ def create_app(state_dir: Path) -> Starlette:
     """
     registry = Registry(state_dir / "state.json")
     registry.load()
-    app = Starlette(
-        routes=[
-            Mount("/api/v1", routes=api.routes(registry)),
-            Mount("/_control", routes=controls.routes(registry)),
-        ]
+    courier = Courier(registry)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await courier.stop()
+
+    webhooks = Route(
+        "/campaigns/{campaign}/webhooks",
+        api.guarded(registry, "webhooks", CampaignWebhooks(registry)),
+        methods=["GET", "POST", "DELETE"],
     )
-    app.state.registry = registry
-    return app
+    return Starlette(
+        routes=[
+            Mount("/api/v1", routes=[*api.routes(registry), webhooks]),
+            Mount("/_control", routes=controls.routes(registry, courier)),
+        ],
+        lifespan=lifespan,
+    )

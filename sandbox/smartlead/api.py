@@ -119,9 +119,9 @@ async def list_campaigns(request: Request, tenant: Tenant) -> Response:
 
 
 async def one_campaign(request: Request, tenant: Tenant) -> Response:
-    item = _campaign(request, tenant.book)
+    item = campaign_of(request, tenant.book)
     if item is None:
-        return _not_found()
+        return not_found()
     return JSONResponse(shapes.campaign(tenant.book.account, item, tags=False))
 
 
@@ -129,9 +129,9 @@ async def campaign_leads(request: Request, tenant: Tenant) -> Response:
     query = request.query_params
     offset, limit = _whole(query, "offset", 0), _whole(query, "limit", 100, most=MAX_PAGE, least=1)
     wanted = _wanted(query)
-    item = _campaign(request, tenant.book)
+    item = campaign_of(request, tenant.book)
     if item is None:
-        return _not_found()
+        return not_found()
     rows = tenant.book.rows(item, wanted)
     data = [
         shapes.lead_row(tenant.book, tenant.book.standing(item, p))
@@ -143,9 +143,9 @@ async def campaign_leads(request: Request, tenant: Tenant) -> Response:
 
 
 async def leads_export(request: Request, tenant: Tenant) -> Response:
-    item = _campaign(request, tenant.book)
+    item = campaign_of(request, tenant.book)
     if item is None:
-        return _not_found()
+        return not_found()
     name = f'attachment; filename="campaign-{item.id}-leads.csv"'
     return StreamingResponse(
         _csv(tenant.book, item), media_type="text/csv", headers={"Content-Disposition": name}
@@ -170,9 +170,9 @@ def _lines(rows: object) -> str:
 async def message_history(request: Request, tenant: Tenant) -> Response:
     book = tenant.book
     since = _moment(request.query_params, "event_time_gt")
-    item = _campaign(request, book)
+    item = campaign_of(request, book)
     if item is None:
-        return _not_found()
+        return not_found()
     number = book.account.lead_number(_path_number(request, "lead"))
     position = None if number is None else item.position_of(number)
     if number is None or position is None:
@@ -202,9 +202,9 @@ async def statistics(request: Request, tenant: Tenant) -> Response:
     number = query.get("email_sequence_number")
     step = None if number is None else _whole(query, "email_sequence_number", 1, least=1)
     after_, before = _moment(query, "sent_time_start_date"), _moment(query, "sent_time_end_date")
-    item = _campaign(request, tenant.book)
+    item = campaign_of(request, tenant.book)
     if item is None:
-        return _not_found()
+        return not_found()
     found = Statistics(tenant.book, item, state=state, step=step, start=after_, end=before)
     data = found.page(offset, limit)
     return JSONResponse(
@@ -243,7 +243,8 @@ async def fetch_categories(request: Request, tenant: Tenant) -> Response:
     return JSONResponse(shapes.categories())
 
 
-def _not_found() -> Response:
+def not_found() -> Response:
+    """What a deleted or foreign campaign is answered with."""
     return JSONResponse({"error": "Campaign not found"}, status_code=404)
 
 
@@ -254,7 +255,8 @@ def _path_number(request: Request, name: str) -> int:
     return int(text)
 
 
-def _campaign(request: Request, book: Book) -> Campaign | None:
+def campaign_of(request: Request, book: Book) -> Campaign | None:
+    """The campaign in the path; None when it doesn't exist, or no more. Raises Invalid."""
     return book.campaign(_path_number(request, "campaign"))
 
 

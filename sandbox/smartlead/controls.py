@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -10,19 +10,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.control import BadControl, Handler, body_of, controlled, number_of
-from sandbox.smartlead import faults
+from sandbox.smartlead import campaign_webhooks, faults, touch
 from sandbox.smartlead.account import MAX_CAMPAIGNS, MAX_LEADS, Options
-from sandbox.smartlead.limits import Meter
 from sandbox.smartlead.registry import Registry, Tenant
+from sandbox.smartlead.webhooks import Courier
 
 
-def routes(registry: Registry) -> list[Route]:
-    controls = Controls(registry)
+def routes(registry: Registry, courier: Courier) -> list[Route]:
+    controls = Controls(registry, courier)
     table: tuple[tuple[str, Handler, list[str]], ...] = (
         ("/accounts", controls.accounts, ["GET", "POST"]),
         ("/counters", controls.counters, ["GET", "DELETE"]),
         ("/faults", controls.faults, ["GET", "POST", "DELETE"]),
         ("/clock", controls.clock, ["GET", "POST"]),
+        ("/touch", controls.touch, ["POST"]),
+        ("/webhooks", controls.webhooks, ["GET", "POST", "DELETE"]),
+        ("/deliveries", controls.deliveries, ["GET"]),
         ("/reset", controls.reset, ["POST"]),
     )
     return [Route(path, controlled(handler), methods=methods) for path, handler, methods in table]
@@ -31,8 +34,9 @@ def routes(registry: Registry) -> list[Route]:
 class Controls:
     """The handlers, over one registry."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, courier: Courier) -> None:
         self.registry = registry
+        self.toucher = touch.Toucher(registry, courier)
 
     async def accounts(self, request: Request) -> Response:
         """GET: the accounts in use.
@@ -57,7 +61,7 @@ class Controls:
         tenants = self._chosen(request)
         if request.method == "DELETE":
             for tenant in tenants:
-                tenant.meter = Meter(tenant.meter.options)
+                tenant.meter.zero()
         if "key" in request.query_params:
             return JSONResponse(tenants[0].meter.report())
         reports = {tenant.key: tenant.meter.report() for tenant in tenants}
@@ -86,6 +90,32 @@ class Controls:
         clock = self.registry.clock
         return JSONResponse({"now": clock.moment().isoformat(), "offset": clock.offset})
 
+    async def touch(self, request: Request) -> Response:
+        """POST {key, what, …}: makes something happen to leads, and sends the webhooks."""
+        values = await body_of(request)
+        tenant = self._tenant(str(values.get("key", "")))
+        return JSONResponse(self.toucher.touch(tenant, touch.parse(values)))
+
+    async def webhooks(self, request: Request) -> Response:
+        """GET: all. POST {key, url, events?, campaign?, secret?, signed?}: adds. DELETE: removes
+        all.
+        """
+        if request.method == "POST":
+            values = await body_of(request)
+            self._tenant(str(values.get("key", "")))
+            try:
+                campaign_webhooks.add(self.registry, **_webhook(values))
+            except ValueError as error:
+                raise BadControl(str(error)) from error
+        if request.method == "DELETE":
+            self.registry.webhooks.clear()
+            self.registry.save()
+        return JSONResponse({"webhooks": [asdict(hook) for hook in self.registry.webhooks]})
+
+    async def deliveries(self, request: Request) -> Response:
+        """GET: the last 1000 attempts, oldest first."""
+        return JSONResponse({"deliveries": self.registry.deliveries})
+
     async def reset(self, request: Request) -> Response:
         """POST: forgets everything that is not in the seed."""
         self.registry.reset()
@@ -106,9 +136,7 @@ class Controls:
 
     def _account(self, key: str, values: dict[str, Any]) -> None:
         known = self.registry.tenant(key)
-        base = (
-            known.book.account.options if known else Options(seed="named", leads=100, campaigns=2)
-        )
+        base = known.meter.options if known else Options(seed="named", leads=100, campaigns=2)
         options = replace(base, **_checked(values))
         if (
             options.leads < 0
@@ -137,6 +165,26 @@ class Controls:
             "leads_now": tenant.book.account.leads,
             "campaign_list": campaigns,
         }
+
+
+def _webhook(values: dict[str, Any]) -> dict[str, Any]:
+    """The arguments for a webhook; all campaigns, replies and categories where nothing is said."""
+    unknown = sorted(set(values) - {"key", "url", "events", "campaign", "name", "secret", "signed"})
+    if unknown:
+        raise BadControl(f"{unknown[0]} is unknown.")
+    events = values.get("events", ["EMAIL_REPLY", "LEAD_CATEGORY_UPDATED"])
+    if not isinstance(events, list):
+        raise BadControl("events must be a list.")
+    campaign = values.get("campaign")
+    return {
+        "key": str(values["key"]),
+        "url": str(values.get("url", "")),
+        "events": tuple(map(str, events)),
+        "campaign": None if campaign is None else int(number_of(values, "campaign", 0)),
+        "name": str(values.get("name", "")),
+        "secret": str(values.get("secret", "")),
+        "signed": values.get("signed") is True,
+    }
 
 
 def _layout(options: Options) -> tuple[object, ...]:

@@ -71,6 +71,13 @@ class Meter:
             "x-ratelimit-reset": str(math.ceil(free_at)),
         }
 
+    def zero(self) -> None:
+        """Counters back to 0. The limit's window, and calls under way, stay."""
+        self.allowed = self.refused = self.over = 0
+        self.in_flight_max = self.in_flight
+        self.calls.clear()
+        self.faults.clear()
+
     def report(self) -> dict[str, Any]:
         return {
             "allowed": self.allowed,

@@ -7,7 +7,6 @@ faults are not kept.
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ class Webhook:
     events: tuple[str, ...]
     secret: str
     created: float
+    signed: bool = False
 
 
 @dataclass(slots=True)
@@ -54,7 +54,6 @@ class Registry:
     webhooks: list[Webhook] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     tenants: dict[str, Tenant] = field(default_factory=dict)
-    dirty_since: float | None = None
 
     def tenant(self, key: str) -> Tenant | None:
         """The account of this key; None when there is no such account."""
@@ -89,11 +88,6 @@ class Registry:
 
     def save(self) -> None:
         write_json(self.path, self._state())
-        self.dirty_since = None
-
-    def touch(self) -> None:
-        """Marks a change that `save` must still write; many touches share one write."""
-        self.dirty_since = self.dirty_since or time.monotonic()
 
     def load(self) -> None:
         state = read_json(self.path)
