@@ -97,7 +97,7 @@ class Lead(TenantModel):
 class CampaignLead(TenantModel):
     """A lead's place in a campaign. Its row is also the work item of fetching its messages.
 
-    `history_at` is when the messages were last fetched, '-infinity' for never; `history_rank` says
+    `history_at` is when the messages were last fetched, 1970 for never; `history_rank` says
     how soon they are wanted (0: has replied), and grows when fetching fails.
     """
 
