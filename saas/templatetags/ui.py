@@ -6,6 +6,7 @@ Any further keyword of `button` becomes an attribute, with dashes for underscore
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from saas import charts, wording
+from saas.money import Money
 
 register = template.Library()
 
@@ -264,12 +266,19 @@ def browser(user_agent: str) -> str:
 @register.filter
 def money(amount: object, currency: str = "") -> str:
     """A Money, or minor units with their currency (`4900|money:"USD"`), in the reader's locale."""
-    from saas.money import Money  # late: keep the tags loadable before the app registry is
-
     value = amount if isinstance(amount, Money) else None
     if value is None and isinstance(amount, int) and currency:
         value = Money(amount, currency)
     return value.format(get_language() or "en") if value else DASH
+
+
+@register.filter
+def in_currency(prices: Mapping[str, int], currency: str) -> str:
+    """The price in `currency` out of a plan's {currency: minor units}; a dash when it has none.
+
+    A round price stands without its zeros: "$49", not "$49.00".
+    """
+    return re.sub(r"[.,]00(?!\d)", "", money(prices.get(currency), currency))
 
 
 def _block(name: str, context: Mapping[str, object]) -> SafeString:
