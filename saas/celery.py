@@ -7,12 +7,13 @@ acknowledged late, a lost message costs a sweep's delay, and losing the broker l
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import structlog
 from celery import Celery, Task
 from celery.schedules import crontab
-from celery.signals import worker_process_init
+from celery.signals import beat_init, worker_process_init, worker_ready
 from django.db import connections, transaction
 from kombu.exceptions import OperationalError
 
@@ -90,3 +91,12 @@ def _forget_inherited_connections(**_: Any) -> None:
         close_pool = getattr(connection, "close_pool", None)
         if close_pool:
             close_pool()
+
+
+@worker_ready.connect
+@beat_init.connect
+def _say_ready(**_: Any) -> None:
+    """Tell whoever started us (`manage.py up`, the tests) that messages are now taken."""
+    ready_file = os.environ.get("HARBOR_READY_FILE")
+    if ready_file:
+        Path(ready_file).touch()
