@@ -215,7 +215,8 @@ class Drop(Response):
     stops short has the same effect on the client."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        hidden = getattr(getattr(receive, "__self__", None), "transport", None)
+        transport = scope.get("sandbox.transport", hidden)
         if transport is not None:
             transport.abort()
             return

@@ -50,8 +50,9 @@ def create_app(
 ) -> Starlette:
     """The application. `base_url` is where it is mounted, as browsers see it
     (http://127.0.0.1:9100/stripe); webhooks go to `app_url`/webhooks/stripe/, signed with
-    STRIPE_WEBHOOK_SECRET. With `contract` (or SANDBOX_CONTRACT) every request and answer is
-    checked against that file and what broke it is listed at /_control/violations.
+    STRIPE_WEBHOOK_SECRET; the account is STRIPE_ACCOUNT_ID. With `contract` (or SANDBOX_CONTRACT)
+    every request and answer is checked against that file, and what broke it is listed at
+    /_control/violations.
     The state is in `state_dir`/stripe.sqlite3; one process at a time.
     """
     checked = contract or _from_environment("SANDBOX_CONTRACT")
@@ -59,6 +60,7 @@ def create_app(
         base_url=base_url.rstrip("/"),
         app_url=app_url,
         webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET") or DEFAULT_SECRET,
+        account_id=os.environ.get("STRIPE_ACCOUNT_ID") or account.DEFAULT_ID,
         contract=Contract(checked or CONTRACT),
     )
     store = Store(Path(state_dir) / "stripe.sqlite3")

@@ -20,6 +20,7 @@ class Config:
     base_url: str
     app_url: str
     webhook_secret: str
+    account_id: str
     contract: Contract
 
 

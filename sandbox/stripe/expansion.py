@@ -16,7 +16,7 @@ def expand(tx: Tx, obj: Obj, paths: list[str]) -> Obj:
     shown: Obj = public(obj)
     for path in paths:
         steps = path.split(".")
-        if len(steps) - (steps[0] == "data") > DEPTH:
+        if sum(step != "data" for step in steps) > DEPTH:
             raise InvalidParameters(
                 f"You cannot expand more than {DEPTH} levels of a property: {path}", param="expand"
             )
@@ -42,7 +42,8 @@ def _walk(tx: Tx, node: Any, steps: list[str], path: str) -> None:
         value = public(found)
     elif isinstance(value, list) and value and isinstance(value[0], str):
         value = [public(tx.store.find(item) or item) for item in value]
-    node[name] = value
+    if value is not None or name in node:
+        node[name] = value
     _walk(tx, value, rest, path)
 
 

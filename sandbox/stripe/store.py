@@ -103,6 +103,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commits what was saved; any exception undoes it all."""
+        self._loaded.clear()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -120,14 +121,14 @@ class Store:
         """Undoes what the block does, for a preview. Objects read inside are copies."""
         self._flush()
         outside, self._loaded = self._loaded, {}
+        changed, self._changed = self._changed, {}
         self._db.execute("SAVEPOINT preview")
         try:
             yield
         finally:
             self._db.execute("ROLLBACK TO preview")
             self._db.execute("RELEASE preview")
-            self._loaded = outside
-            self._changed.clear()
+            self._loaded, self._changed = outside, changed
 
     def find(self, identifier: str, kind: str | None = None) -> Obj | None:
         """The object with that id (of that kind), the same dict all through a transaction."""
@@ -219,9 +220,9 @@ class Store:
         return found
 
     def _flush(self) -> None:
+        """Writes what was saved, so that SQL sees it. It stays marked: it may change again."""
         for obj in self._changed.values():
             self.run("UPDATE objects SET body = ? WHERE id = ?", json.dumps(obj), obj["id"])
-        self._changed.clear()
 
 
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

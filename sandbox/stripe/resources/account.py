@@ -5,12 +5,12 @@ from sandbox.stripe.errors import missing
 from sandbox.stripe.registry import Params, route
 from sandbox.stripe.store import Obj
 
-ACCOUNT_ID = "acct_1HarborSandbox00"
+DEFAULT_ID = "acct_1HarborSandbox00"
 
 
 @route("GET", "/v1/account")
 def retrieve_own(tx: Tx, params: Params) -> Obj:
-    account = tx.part("account", id=ACCOUNT_ID, object="account")
+    account = tx.part("account", id=tx.config.account_id, object="account")
     return account | {
         "business_profile": tx.part("account_business_profile", name="Harbor Sandbox"),
         "business_type": "company",
@@ -36,6 +36,6 @@ def retrieve_own(tx: Tx, params: Params) -> Obj:
 
 @route("GET", "/v1/accounts/{account}")
 def retrieve(tx: Tx, params: Params, account: str) -> Obj:
-    if account != ACCOUNT_ID:
+    if account != tx.config.account_id:
         raise missing("account", account)
     return retrieve_own(tx, params)

@@ -1,8 +1,8 @@
 """Customers. A deleted one stays retrievable as `{"deleted": true}` and loses its subscriptions."""
 
-from sandbox.stripe.context import Tx
+from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.registry import Params, assign, given, merge_metadata, page, route
+from sandbox.stripe.registry import Params, assign, given, includable, merge_metadata, page, route
 from sandbox.stripe.resources import methods
 from sandbox.stripe.store import Obj, token
 
@@ -90,6 +90,23 @@ def payment_methods(tx: Tx, params: Params, customer: str) -> Obj:
 @route("GET", "/v1/customers/{customer}/payment_methods/{payment_method}")
 def payment_method(tx: Tx, params: Params, customer: str, method: str) -> Obj:
     return require_attached(tx, method, existing(tx, customer))
+
+
+@includable("customer", "sources")
+def sources(tx: Tx, customer: Obj) -> Obj:
+    """Always empty: cards are payment methods here."""
+    return listing([], f"/v1/customers/{customer['id']}/sources")
+
+
+@includable("customer", "tax_ids")
+def tax_ids(tx: Tx, customer: Obj) -> Obj:
+    return listing([], f"/v1/customers/{customer['id']}/tax_ids")
+
+
+@includable("customer", "subscriptions")
+def subscriptions(tx: Tx, customer: Obj) -> Obj:
+    rows = tx.store.select("subscription", customer=customer["id"], _ended=False)[::-1]
+    return listing(rows, f"/v1/customers/{customer['id']}/subscriptions")
 
 
 def existing(tx: Tx, customer: str, param: str | None = None) -> Obj:

@@ -86,7 +86,7 @@ def currency_options(tx: Tx, price: Obj) -> Obj:
 
 @includable("price", "tiers")
 def tiers(tx: Tx, price: Obj) -> Any:
-    return [tier(tx, raw) for raw in price["_tiers"] or []]
+    return [tier(tx, raw) for raw in price["_tiers"]] if price["_tiers"] else None
 
 
 def tier(tx: Tx, raw: Obj) -> Obj:
