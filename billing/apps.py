@@ -12,6 +12,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import brands
-        from billing import trials
+        from billing import mirror, trials
 
+        mirror.tame()
         brands.on_created(trials.start)

@@ -57,6 +57,10 @@ app.conf.task_routes = {
 app.conf.beat_schedule = {
     "heartbeat": {"task": "saas.heartbeat", "schedule": 15.0},
     "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
+    "stripe inbox": {"task": "billing.inbox.sweep", "schedule": 20.0},
+    "stripe catch-up": {"task": "billing.inbox.catch_up", "schedule": 600.0},
+    "stripe operations": {"task": "billing.operations.sweep", "schedule": 30.0},
+    "standing": {"task": "billing.standing.sweep", "schedule": 60.0},
     "prune jobs": {"task": "saas.prune_jobs", "schedule": crontab(hour=3, minute=17)},
 }
 

@@ -200,8 +200,12 @@ CONTENT_SECURITY_POLICY = {
 # --- Vendors ------------------------------------------------------------------------------------
 STRIPE_API_VERSION = "2026-08-26.dahlia"
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
-STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+# Two may be named, comma between, while one replaces the other.
+STRIPE_WEBHOOK_SECRETS = [
+    secret.strip() for secret in env.list("STRIPE_WEBHOOK_SECRET", default=[]) if secret.strip()
+]
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com").rstrip("/")
+STRIPE_API_HOST = STRIPE_API_BASE  # what dj-stripe calls it
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 SMARTLEAD_API_BASE = env.str(

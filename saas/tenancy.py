@@ -48,6 +48,11 @@ def current_brand() -> int | None:
     return sight.brand_id if sight else None
 
 
+def in_scope() -> bool:
+    """Tell whether a scope or everyone() is open, and with it a transaction."""
+    return _sight.get() is not None
+
+
 @contextmanager
 def scope(brand: int | HasKey) -> Iterator[None]:
     """Run the block in a transaction that sees `brand` alone.

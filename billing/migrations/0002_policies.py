@@ -29,6 +29,16 @@ class Migration(migrations.Migration):
     operations = [
         TenantPolicy("billing_billingaccount"),
         TenantPolicy("billing_billingaccountevent"),
+        TenantPolicy("billing_subscription"),
+        TenantPolicy("billing_subscriptionevent"),
+        TenantPolicy("billing_invoice"),
+        TenantPolicy("billing_checkout"),
+        TenantPolicy("billing_stripeoperation"),
+        migrations.RunSQL(
+            "CREATE SEQUENCE billing_fetch_ticket; "
+            "GRANT USAGE ON SEQUENCE billing_fetch_ticket TO harbor_ops",
+            "DROP SEQUENCE billing_fetch_ticket",
+        ),
         migrations.RunSQL(
             ADMISSION,
             "DROP TRIGGER admission_within_rights ON billing_billingaccount;"

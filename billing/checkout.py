@@ -1,0 +1,225 @@
+"""Subscribing by redirect: one open Stripe Checkout session per brand, reused, closed or completed.
+
+A second click gets the same session; another plan or currency closes the first session at Stripe
+before the next is made; a session that was paid meanwhile is recognised. So double and abandoned
+Checkouts leave no second subscription (and `billing.projection` cancels one that a race at Stripe's
+own pages would leave).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Brand, User
+from billing import catalog, customers, gateway, operations, projection, standing
+from billing.models import LIVE_STATUSES, BillingAccount, Checkout, StripeOperation, Subscription
+from saas import audit
+from saas.errors import Misconfigured, Refused
+from saas.tenancy import everyone, scope
+
+SESSION_LIFE = timedelta(hours=24)  # Stripe's default
+State = Checkout.State
+
+
+def start(*, brand: Brand, plan: str, currency: str, actor: User) -> str:
+    """Return the address of Stripe's payment page for this plan; call outside of any scope.
+
+    Safe to repeat and to race. Raises Refused("unknown_plan" | "already_subscribed"), Retryable
+    when Stripe doesn't answer, Misconfigured when the catalog isn't at Stripe.
+    """
+    chosen = catalog.PLANS.get(plan)
+    if chosen is None or currency not in chosen.prices:
+        raise Refused("unknown_plan", "This plan isn't for sale in this currency.")
+    customer = customers.ensure(brand.pk)
+    _learn_of_subscriptions(customer)
+    open_one = _open(brand.pk)
+    if open_one:
+        open_one = _settle(open_one, keep=(plan, currency))
+    price = _price(chosen)
+    with scope(brand):
+        standing.locked(brand.pk)
+        refuse_when_subscribed()
+        open_one = open_one or Checkout.objects.filter(state=State.OPEN).first()
+        if open_one is None:
+            open_one = _begin(brand, chosen, currency, customer, price)
+            audit.record("checkout.started", open_one, actor=actor, changes={"plan": [None, plan]})
+    return str(operations.run(open_one.operation)["url"])
+
+
+def refuse_when_subscribed() -> None:
+    """Raise Refused when the scope's brand has a live subscription already."""
+    if Subscription.objects.filter(status__in=LIVE_STATUSES).exists():
+        raise Refused("already_subscribed", "You already have a plan. You find it under Billing.")
+
+
+def _learn_of_subscriptions(customer: str) -> None:
+    """A webhook may be late: ask Stripe itself before selling a second subscription."""
+    for found in gateway.each("/v1/subscriptions", {"customer": customer}):
+        projection.subscription(found["id"])
+
+
+def _open(brand_id: int) -> Checkout | None:
+    with scope(brand_id):
+        rows = Checkout.objects.filter(state=State.OPEN).select_related("operation")
+        found: Checkout | None = rows.first()
+        return found
+
+
+def _settle(checkout: Checkout, keep: tuple[str, str]) -> Checkout | None:
+    """Return the open checkout if it is still good for `keep`; otherwise close it at Stripe."""
+    session = str(operations.run(checkout.operation)["id"])  # finishes one that was cut short
+    refresh(session)
+    with scope(checkout.brand_id):
+        checkout = Checkout.objects.select_related("operation").get(pk=checkout.pk)
+        if checkout.state != State.OPEN:
+            return None
+        if (checkout.plan, checkout.currency) == keep:
+            return checkout
+        standing.locked(checkout.brand_id)
+        closing = operations.begin(EXPIRE, subject=session, params={"_session": session})
+    try:
+        operations.run(closing)
+    except Refused:
+        refresh(session)  # it was paid, or ran out, in this moment
+    return None
+
+
+def _price(plan: catalog.Plan) -> str:
+    found = gateway.get("/v1/prices", {"lookup_keys": [plan.lookup_key], "active": True})["data"]
+    if not found:
+        raise Misconfigured(f"Stripe has no price {plan.lookup_key}: run manage.py sync_catalog")
+    return str(found[0]["id"])
+
+
+def _begin(brand: Brand, plan: catalog.Plan, currency: str, customer: str, price: str) -> Checkout:
+    now = timezone.now()
+    about = {"brand": str(brand.pk), "plan": plan.key}
+    params: dict[str, Any] = {
+        "mode": "subscription",
+        "customer": customer,
+        "client_reference_id": str(brand.pk),
+        "line_items": [{"price": price, "quantity": 1}],
+        "metadata": about,
+        "subscription_data": {"metadata": about},
+        "success_url": _page("billing:return", brand) + "?session={CHECKOUT_SESSION_ID}",
+        "cancel_url": _page("billing:subscribe", brand) + "?left=1",
+    }
+    if currency != catalog.DEFAULT_CURRENCY:
+        params["currency"] = currency
+    operation = operations.begin(
+        CREATE, subject=f"brand {brand.pk} at {now.isoformat()}", params=params
+    )
+    checkout: Checkout = Checkout.objects.create(
+        plan=plan.key, currency=currency, operation=operation, expires_at=now + SESSION_LIFE
+    )
+    return checkout
+
+
+def _page(name: str, brand: Brand) -> str:
+    return f"{settings.PUBLIC_URL}{reverse(name, kwargs={'slug': brand.slug})}"
+
+
+def refresh(session_id: str) -> bool:
+    """Fetch a session and project it, its subscription included; False when it isn't ours."""
+    session = gateway.find(f"/v1/checkout/sessions/{session_id}")
+    if session is None:
+        return False
+    brand_id = projection.brand_of(
+        projection.reference(session.get("customer")), session.get("metadata") or {}
+    )
+    if brand_id is None:
+        return False
+    with scope(brand_id):
+        # A session leaves "open" once and for good, so an older answer can't undo a newer one.
+        if session["status"] in (State.COMPLETE, State.EXPIRED):
+            opened = Checkout.objects.filter(session=session_id, state=State.OPEN)
+            opened.update(state=session["status"])
+    subscription = projection.reference(session.get("subscription"))
+    return projection.subscription(subscription) if subscription else True
+
+
+def sweep(limit: int = 50) -> int:
+    """Ask Stripe about open sessions whose time is over; return how many. Safe to repeat."""
+    with everyone("checkout sessions that ran out"):
+        over = Checkout.objects.filter(state=State.OPEN, expires_at__lt=timezone.now())
+        sessions = list(over.exclude(session=None).values_list("session", flat=True)[:limit])
+    for session in sessions:
+        refresh(session)
+    return len(sessions)
+
+
+def portal(*, brand: Brand, actor: User) -> str:
+    """Return the address of Stripe's portal for the brand; call outside of any scope."""
+    customer = customers.ensure(brand.pk)
+    with scope(brand):
+        account: BillingAccount = standing.locked(brand.pk)
+        operation = operations.begin(
+            PORTAL,
+            subject=f"brand {brand.pk}",
+            params={"customer": customer, "return_url": _page("billing:overview", brand)},
+        )
+        audit.record("portal.opened", account, actor=actor)
+    return str(operations.run(operation)["url"])
+
+
+def _look_for_session(operation: StripeOperation) -> gateway.Object | None:
+    made = gateway.each("/v1/checkout/sessions", {"customer": operation.params["customer"]})
+    for session in made:
+        if (session.get("metadata") or {}).get("operation") == str(operation.pk):
+            return session
+    return None
+
+
+def _session_made(operation: StripeOperation, session: gateway.Object) -> None:
+    Checkout.objects.filter(operation=operation).update(
+        session=session["id"],
+        url=session.get("url") or "",
+        expires_at=projection.moment(session["expires_at"]),
+    )
+
+
+def _session_refused(operation: StripeOperation) -> None:
+    Checkout.objects.filter(operation=operation).update(state=State.EXPIRED)
+
+
+def _look_closed(operation: StripeOperation) -> gateway.Object | None:
+    session = gateway.get(f"/v1/checkout/sessions/{operation.params['_session']}")
+    return session if session["status"] == "expired" else None
+
+
+def _session_closed(_: StripeOperation, session: gateway.Object) -> None:
+    Checkout.objects.filter(session=session["id"], state=State.OPEN).update(state=State.EXPIRED)
+
+
+CREATE = operations.register(
+    operations.Kind(
+        "checkout.create",
+        "/v1/checkout/sessions",
+        _look_for_session,
+        effect=_session_made,
+        refusal=_session_refused,
+        tagged=True,
+        give_up_when_stale=True,
+    )
+)
+EXPIRE = operations.register(
+    operations.Kind(
+        "checkout.expire",
+        "/v1/checkout/sessions/{_session}/expire",
+        _look_closed,
+        effect=_session_closed,
+    )
+)
+PORTAL = operations.register(
+    operations.Kind(
+        "portal.create",
+        "/v1/billing_portal/sessions",
+        lambda _: None,
+        give_up_when_stale=True,
+    )
+)

@@ -1,0 +1,184 @@
+"""Stripe's events, worked off from the inbox: our projection, then dj-stripe's mirror.
+
+The projection comes first, because money and access must not wait for the mirror. Both refetch, so
+working an event twice, late or out of order is harmless. A failure of the moment is tried again
+after a while for as long as it lasts; an event that can't be understood is parked after
+MOST_ATTEMPTS with its reason, for a person to look at and retry.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import stripe
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import Max
+from django.utils import timezone
+
+from billing import gateway, handlers, mirror
+from billing.models import StripeInbox
+from saas.celery import wake
+from saas.errors import HarborError, Retryable
+from saas.leases import LeaseLost, claim, hold
+from saas.tenancy import everyone
+
+log = structlog.get_logger(__name__)
+
+LEASE = 120.0
+BATCH = 5
+DRAIN_SECONDS = 40.0
+MOST_ATTEMPTS = 8
+WAKE_EVERY = 0.25
+CATCH_UP_OVERLAP = timedelta(hours=1)
+State = StripeInbox.State
+
+# What a malformed or surprising payload can raise, here or in dj-stripe. The event is kept, tried
+# again, and in the end parked in sight of a person.
+POISON = (
+    HarborError,
+    stripe.StripeError,
+    DatabaseError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+_last_wake = 0.0
+
+
+def wake_soon() -> None:
+    """Wake a worker, at most once in WAKE_EVERY seconds per process.
+
+    Each message runs a little later than WAKE_EVERY after it was sent, so it also covers the events
+    that arrive meanwhile without a message of their own.
+    """
+    global _last_wake
+    now = time.monotonic()
+    if now - _last_wake >= WAKE_EVERY:
+        _last_wake = now
+        wake("billing.inbox.drain", after=WAKE_EVERY + 0.05)
+
+
+def drain(seconds: float = DRAIN_SECONDS) -> int:
+    """Work off due events until none is left or the time is over; return how many were worked.
+
+    Any number of workers may drain at once.
+    """
+    until, worked = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        rows = _claim()
+        if not rows:
+            return worked
+        for row in rows:
+            work(row)
+            worked += 1
+    wake("billing.inbox.drain")
+    return worked
+
+
+def _claim() -> list[StripeInbox]:
+    with everyone("Stripe's inbox"):
+        due = StripeInbox.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now())
+        return claim(due.order_by("next_attempt_at", "pk"), seconds=LEASE, limit=BATCH)
+
+
+def work(row: StripeInbox) -> None:
+    """Work one leased event to its end or to its next attempt."""
+    try:
+        state = _process(json.loads(row.body))
+    except POISON as e:
+        _postpone(row, e)
+    else:
+        _end(row, state=state, processed_at=timezone.now(), last_error="")
+
+
+def _process(event: dict[str, Any]) -> str:
+    account = event.get("account")
+    if account and account != settings.STRIPE_ACCOUNT_ID:
+        return State.IGNORED  # a connected account's; we have none
+    handlers.project(event)
+    mirror.process(event)
+    return State.DONE
+
+
+def _postpone(row: StripeInbox, error: Exception) -> None:
+    passing = isinstance(error, Retryable | DatabaseError)
+    parked = row.attempts >= MOST_ATTEMPTS and not passing
+    asked = error.after if isinstance(error, Retryable) else 0.0
+    wait = max(asked, min(5.0 * 2 ** min(row.attempts, 8), 600.0))
+    log.warning(
+        "stripe.event_failed", event_id=row.event_id, type=row.type, parked=parked, exc_info=error
+    )
+    _end(
+        row,
+        state=State.PARKED if parked else State.PENDING,
+        last_error=f"{type(error).__name__}: {error}"[:2000],
+        next_attempt_at=timezone.now() + timedelta(seconds=wait),
+    )
+
+
+def _end(row: StripeInbox, **fields: Any) -> None:
+    try:
+        with everyone("Stripe's inbox"):
+            fresh = hold(row)
+            fresh.lease_until = fresh.lease_token = None
+            for name, value in fields.items():
+                setattr(fresh, name, value)
+            fresh.save(update_fields=["lease_until", "lease_token", *fields])
+    except LeaseLost:
+        log.warning("stripe.event_lease_lost", event_id=row.event_id)
+
+
+def retry(ids: Iterable[int]) -> int:
+    """Put parked events back (staff, in the admin); return how many."""
+    parked = StripeInbox.objects.filter(pk__in=list(ids), state=State.PARKED)
+    count = parked.update(state=State.PENDING, attempts=0, next_attempt_at=timezone.now())
+    wake("billing.inbox.drain")
+    return count
+
+
+def sweep() -> bool:
+    """Wake a worker if an event is due (its message was lost, its worker died)."""
+    now = timezone.now()
+    if StripeInbox.objects.filter(state=State.PENDING, next_attempt_at__lte=now).exists():
+        wake("billing.inbox.drain")
+        return True
+    return False
+
+
+def catch_up() -> int:
+    """List Stripe's events since the last one seen and take in those that never came.
+
+    Returns how many were new. Safe to repeat. Before the first event there is nothing to catch up.
+    """
+    last: datetime | None = StripeInbox.objects.aggregate(last=Max("created"))["last"]
+    if last is None:
+        return 0
+    since = int((last - CATCH_UP_OVERLAP).timestamp())
+    listed = gateway.each("/v1/events", {"created": {"gte": since}})
+    taken = sum(_take(event) for event in listed)
+    if taken:
+        log.warning("stripe.caught_up", events=taken)
+        wake("billing.inbox.drain")
+    return taken
+
+
+def _take(event: dict[str, Any]) -> int:
+    if event.get("livemode") is not settings.STRIPE_LIVE_MODE:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO billing_stripeinbox (event_id, type, body, created)"
+            " VALUES (%s, %s, %s, to_timestamp(%s)) ON CONFLICT (event_id) DO NOTHING",
+            [event["id"], event["type"], json.dumps(event), event["created"]],
+        )
+        return int(cursor.rowcount)

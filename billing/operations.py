@@ -1,0 +1,232 @@
+"""Writes at Stripe, exactly once: intent, call, outcome; a sweep resumes what stopped between.
+
+1. `begin` commits a row with the parameters; its id is the idempotency key.
+2. `execute` leases the row, notes when the key was first sent, calls outside of any transaction.
+3. The outcome and its effect on our rows commit together, if the lease is still ours.
+
+Dying anywhere leaves a pending row. Sending it again with the same key gives the first answer
+(Stripe keeps keys for at least 24 hours). A key that is older, or that Stripe burnt with a failure,
+is never sent again: the kind's `look` asks Stripe whether the effect is there, and only its absence
+lets the operation go on with a new key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.utils import timezone
+
+from billing import gateway
+from billing.models import StripeOperation
+from saas.celery import wake
+from saas.errors import Bug, Misconfigured, Refused, Retryable
+from saas.leases import LeaseLost, claim, hold
+from saas.tenancy import everyone, scope
+
+log = structlog.get_logger(__name__)
+
+LEASE = 60.0  # longer than the gateway's time-outs together
+KEY_LIFE = timedelta(hours=23)
+MOST_ATTEMPTS = 15
+PATIENCE = 8.0  # seconds that `run` waits for another process on the same operation
+State = StripeOperation.State
+Effect = Callable[[StripeOperation, gateway.Object], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of operation is sent, found again and applied.
+
+    `path` is formatted with the parameters whose names start with an underscore; the others go to
+    Stripe. `look` returns the effect if Stripe has it already. `effect` runs in the transaction of
+    a success, `refusal` in that of a failure. `tagged`: the object's metadata gets the operation's
+    id, for `look`. `give_up_when_stale`: a wish too old to fulfil unasked (a person has gone away).
+    """
+
+    name: str
+    path: str
+    look: Callable[[StripeOperation], gateway.Object | None]
+    effect: Effect | None = None
+    refusal: Callable[[StripeOperation], None] | None = None
+    method: gateway.Method = "post"
+    tagged: bool = False
+    give_up_when_stale: bool = False
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known; each is registered once, by the module that owns it."""
+    if _kinds.setdefault(kind.name, kind) is not kind:
+        raise Bug(f"operation kind {kind.name} registered twice")
+    return kind
+
+
+def kinds() -> Mapping[str, Kind]:
+    return _kinds
+
+
+def begin(kind: Kind, *, subject: str, params: Mapping[str, Any]) -> StripeOperation:
+    """Write the intent, in the caller's scope; the pending one of this subject is returned again.
+
+    The caller holds the lock of the account (so that two can't begin at once; a constraint stands
+    behind it), commits, then calls `run`. If it dies before, the sweep runs it.
+    """
+    waiting = StripeOperation.objects.filter(kind=kind.name, subject=subject, state=State.PENDING)
+    operation: StripeOperation | None = waiting.first()
+    if operation is None:
+        operation = StripeOperation(kind=kind.name, subject=subject, params=dict(params))
+        if kind.tagged:
+            metadata = {**params.get("metadata", {}), "operation": str(operation.pk)}
+            operation.params["metadata"] = metadata
+        operation.save(force_insert=True)
+    wake("billing.operations.run", str(operation.pk), after=30)
+    return operation
+
+
+def run(operation: StripeOperation) -> gateway.Object:
+    """Bring a committed operation to its end and return Stripe's object; safe to repeat.
+
+    Raises Refused for Stripe's final no, Retryable when the sweep will go on later. Waits up to
+    PATIENCE seconds when another process is just doing it.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        ended = execute(operation)
+        if ended.state == State.DONE:
+            return dict(ended.result or {})
+        if ended.state in (State.FAILED, State.STUCK):
+            raise Refused(ended.error_code or "stuck", ended.last_error or "Stripe said no.")
+        if ended.lease_until is None or time.monotonic() > deadline:
+            after = max((ended.next_attempt_at - timezone.now()).total_seconds(), 1.0)
+            raise Retryable("stripe", after=after, detail=ended.last_error)
+        time.sleep(0.1)
+
+
+def execute(operation: StripeOperation) -> StripeOperation:
+    """Make one attempt if the operation is pending and nobody else is at it; return the row."""
+    claimed = _claim(operation)
+    if claimed is None:
+        return _reread(operation)
+    try:
+        result = _send(claimed)
+        return _finish(claimed, state=State.DONE, result=result)
+    except Refused as e:
+        log.warning("stripe.refused", operation=str(claimed.pk), kind=claimed.kind, code=e.code)
+        return _finish(claimed, state=State.FAILED, error_code=e.code[:100], last_error=e.message)
+    except (Retryable, Misconfigured) as e:
+        return _postpone(claimed, e)
+    except LeaseLost:
+        log.warning("stripe.lease_lost", operation=str(claimed.pk), kind=claimed.kind)
+        return _reread(operation)
+
+
+def _reread(operation: StripeOperation) -> StripeOperation:
+    with _sight(operation):
+        row: StripeOperation = StripeOperation.objects.get(pk=operation.pk)
+        return row
+
+
+def _claim(operation: StripeOperation) -> StripeOperation | None:
+    with _sight(operation):
+        rows = StripeOperation.objects.filter(pk=operation.pk, state=State.PENDING)
+        claimed = claim(rows, seconds=LEASE)
+        if not claimed:
+            return None
+        row: StripeOperation = claimed[0]
+        if row.keyed_at is None and not _stale(row, timezone.now()):
+            row.keyed_at = timezone.now()
+            row.save(update_fields=["keyed_at"])
+        return row
+
+
+def _send(row: StripeOperation) -> gateway.Object:
+    kind = _kinds[row.kind]
+    if _stale(row, timezone.now()):
+        return _look_then_send(kind, row)
+    try:
+        return _post(kind, row)
+    except gateway.Replayed:
+        return _look_then_send(kind, row)
+
+
+def _stale(row: StripeOperation, now: datetime) -> bool:
+    return now - (row.keyed_at or row.created_at) > KEY_LIFE
+
+
+def _look_then_send(kind: Kind, row: StripeOperation) -> gateway.Object:
+    """The key can't be trusted any more: find the effect, or prove its absence and take a new."""
+    found = kind.look(row)
+    if found is not None:
+        return found
+    if kind.give_up_when_stale and _stale(row, timezone.now()):
+        raise Refused("too_late", "This was asked too long ago to be done now.")
+    with _sight(row):
+        hold(row)
+        row.generation, row.keyed_at = row.generation + 1, timezone.now()
+        row.save(update_fields=["generation", "keyed_at"])
+    return _post(kind, row)
+
+
+def _post(kind: Kind, row: StripeOperation) -> gateway.Object:
+    named = {name: value for name, value in row.params.items() if name.startswith("_")}
+    sent = {name: value for name, value in row.params.items() if not name.startswith("_")}
+    return gateway.write(kind.method, kind.path.format(**named), sent, key=row.key)
+
+
+def _finish(row: StripeOperation, **fields: Any) -> StripeOperation:
+    kind = _kinds[row.kind]
+    with _sight(row):
+        fresh: StripeOperation = hold(row)
+        fresh.lease_until = fresh.lease_token = None
+        fresh.finished_at = timezone.now()
+        for name, value in fields.items():
+            setattr(fresh, name, value)
+        fresh.save()
+        if fresh.state == State.DONE and kind.effect:
+            kind.effect(fresh, dict(fresh.result or {}))
+        if fresh.state == State.FAILED and kind.refusal:
+            kind.refusal(fresh)
+        return fresh
+
+
+def _postpone(row: StripeOperation, error: Retryable | Misconfigured) -> StripeOperation:
+    asked = error.after if isinstance(error, Retryable) else 300.0
+    wait = timedelta(seconds=max(asked, min(2.0**row.attempts, 3600.0)))
+    stuck = row.attempts >= MOST_ATTEMPTS
+    with _sight(row):
+        fresh: StripeOperation = hold(row)
+        fresh.lease_until = fresh.lease_token = None
+        fresh.last_error = str(error)
+        fresh.next_attempt_at = timezone.now() + wait
+        fresh.state = State.STUCK if stuck else State.PENDING
+        fresh.save()
+    log.warning("stripe.postponed", operation=str(row.pk), kind=row.kind, stuck=stuck)
+    return fresh
+
+
+def due(limit: int = 100) -> list[StripeOperation]:
+    """Return pending operations whose time has come; for the sweep."""
+    now = timezone.now()
+    with everyone("due Stripe operations"):
+        rows = StripeOperation.objects.filter(state=State.PENDING, next_attempt_at__lte=now)
+        return list(rows.order_by("next_attempt_at")[:limit])
+
+
+def retry(operation: StripeOperation) -> None:
+    """Let a stuck operation go on (staff, in the admin); its age still guards its key."""
+    StripeOperation.objects.filter(pk=operation.pk, state=State.STUCK).update(
+        state=State.PENDING, attempts=1, next_attempt_at=timezone.now()
+    )
+    wake("billing.operations.run", str(operation.pk))
+
+
+def _sight(row: StripeOperation) -> AbstractContextManager[None]:
+    return scope(row.brand_id) if row.brand_id else everyone("Stripe operation of the catalog")

@@ -1,0 +1,238 @@
+"""Stripe's objects, fetched and projected into our rows, so that the newest fetch wins.
+
+A fetch takes a ticket (a database sequence) before it asks Stripe, and is written only over rows
+with a lower one. Every change at Stripe makes an event, every event a fetch that begins after the
+change, so the highest ticket always carries the last change: duplicates, reordering and events of
+one second are harmless, whatever is fetched meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from django.db import connection, models
+from django.utils import timezone
+
+from billing import catalog, gateway, standing
+from billing.models import LIVE_STATUSES, BillingAccount, Invoice, Subscription
+from saas import audit
+from saas.errors import Misconfigured
+from saas.tenancy import everyone, scope
+
+log = structlog.get_logger(__name__)
+EXPAND = ["default_payment_method", "customer.invoice_settings.default_payment_method"]
+
+
+def ticket() -> int:
+    """Draw the ticket of a fetch that begins now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('billing_fetch_ticket')")
+        return int(cursor.fetchone()[0])
+
+
+def brand_of(customer: str, metadata: Mapping[str, Any]) -> int | None:
+    """Return the brand of a Stripe customer, or None when it isn't ours.
+
+    Metadata helps only a brand that has no customer yet (the answer to its creation was lost).
+    """
+    with everyone("whose Stripe customer is it"):
+        accounts = BillingAccount.objects.values_list("brand_id", flat=True)
+        brand_id: int | None = accounts.filter(stripe_customer=customer).first()
+        named = str(metadata.get("brand", ""))
+        if brand_id is None and named.isdecimal() and len(named) < 19:
+            brand_id = accounts.filter(brand_id=int(named), stripe_customer=None).first()
+    return brand_id
+
+
+def subscription(stripe_id: str) -> bool:
+    """Fetch a subscription and project it, standing included; False when it isn't ours."""
+    number = ticket()
+    found = gateway.find(f"/v1/subscriptions/{stripe_id}", {"expand": EXPAND})
+    if found is None:
+        return False
+    brand_id = brand_of(reference(found["customer"]), found.get("metadata") or {})
+    if brand_id is None:
+        return False
+    with scope(brand_id):
+        write_subscription(standing.locked(brand_id), found, number)
+    return True
+
+
+def write_subscription(account: BillingAccount, found: gateway.Object, number: int) -> None:
+    """Write a fetched subscription over an older one, under the account's lock."""
+    row = Subscription.objects.filter(stripe_id=found["id"]).first()
+    if row and row.version >= number:
+        return
+    row = row or Subscription(brand_id=account.brand_id, stripe_id=found["id"])
+    now = timezone.now()
+    for name, value in _subscription_fields(found, row, now).items():
+        setattr(row, name, value)
+    row.version = number
+    _make_room(row)
+    row.save()
+    standing.settle(account, now=now, reason=f"subscription {row.stripe_id} is {row.status}")
+
+
+def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime) -> dict[str, Any]:
+    item = found["items"]["data"][0]
+    price = item["price"]
+    past_due = found["status"] == "past_due"
+    return {
+        "status": found["status"],
+        "plan": plan_of(price),
+        "currency": found["currency"],
+        "amount": (price.get("unit_amount") or 0) * (item.get("quantity") or 1),
+        # Older API versions, and some stand-ins, still have it on the subscription.
+        "current_period_end": moment(
+            item.get("current_period_end") or found.get("current_period_end")
+        ),
+        "cancel_at_period_end": bool(found.get("cancel_at_period_end")),
+        "past_due_since": (row.past_due_since or now) if past_due else None,
+        "started_at": moment(found.get("start_date") or found["created"]),
+        "ended_at": moment(found.get("ended_at")),
+        "card": _card(found),
+    }
+
+
+def _make_room(row: Subscription) -> None:
+    """Keep one live subscription per brand: the one that started first; the other is cancelled."""
+    if row.status not in LIVE_STATUSES or row.duplicate:
+        return
+    others = Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=False)
+    other = others.exclude(stripe_id=row.stripe_id).first()
+    if other is None:
+        return
+    from billing import subscriptions  # it projects what it changes, so it imports this module
+
+    first = min(row, other, key=lambda one: (one.started_at, one.stripe_id))
+    second = other if first is row else row
+    second.duplicate = True
+    if second is other:
+        other.save(update_fields=["duplicate"])
+    subscriptions.begin_cancel_duplicate(second)
+    log.error("billing.duplicate_subscription", kept=first.stripe_id, cancelled=second.stripe_id)
+    audit.record(
+        "subscription.duplicate_found",
+        BillingAccount.objects.get(),
+        actor=None,
+        reason=f"{second.stripe_id} beside {first.stripe_id}",
+    )
+
+
+def plan_of(price: Mapping[str, Any]) -> str:
+    """Return the key of the plan behind a Stripe price; raise Misconfigured for a foreign one."""
+    plan = catalog.by_lookup_key(price.get("lookup_key"))
+    if plan is None:  # an old price gives its lookup key up to the new one, but keeps its metadata
+        plan = catalog.PLANS.get((price.get("metadata") or {}).get("plan", ""))
+    if plan is None:
+        raise Misconfigured(f"price {price.get('id')} belongs to no plan of the catalog")
+    return plan.key
+
+
+def _card(found: gateway.Object) -> str:
+    """What to call the card that will be charged: the subscription's, else the customer's."""
+    customer = found.get("customer")
+    settings = customer.get("invoice_settings") if isinstance(customer, dict) else None
+    for method in (
+        found.get("default_payment_method"),
+        (settings or {}).get("default_payment_method"),
+    ):
+        card = method.get("card") if isinstance(method, dict) else None
+        if card:
+            brand = str(card.get("brand", "card")).replace("_", " ").title()
+            return f"{brand} ending in {card.get('last4', '')}"[:60]
+    return ""
+
+
+def invoice(stripe_id: str) -> bool:
+    """Fetch an invoice and project it; a deleted draft is forgotten. False when it isn't ours."""
+    number = ticket()
+    found = gateway.find(f"/v1/invoices/{stripe_id}")
+    if found is None or found.get("deleted"):
+        with everyone("a deleted draft invoice"):
+            Invoice.objects.filter(stripe_id=stripe_id, version__lt=number).delete()
+        return True
+    brand_id = brand_of(reference(found["customer"]), {})
+    if brand_id is None:
+        return False
+    with scope(brand_id):
+        standing.locked(brand_id)
+        _write(Invoice, found["id"], _invoice_fields(found), number)
+    return True
+
+
+def _invoice_fields(found: gateway.Object) -> dict[str, Any]:
+    details = (found.get("parent") or {}).get("subscription_details") or {}
+    times = found.get("status_transitions") or {}
+    return {
+        "subscription": reference(details.get("subscription")) or "",
+        "number": found.get("number") or "",
+        "status": found.get("status") or "draft",
+        "currency": found["currency"],
+        "total": found["total"],
+        "amount_due": found["amount_due"],
+        "amount_paid": found["amount_paid"],
+        "issued_at": moment(times.get("finalized_at") or found["created"]),
+        "paid_at": moment(times.get("paid_at")),
+        "next_attempt_at": moment(found.get("next_payment_attempt")),
+        "page_url": found.get("hosted_invoice_url") or "",
+        "pdf_url": found.get("invoice_pdf") or "",
+    }
+
+
+def _write(model: type[models.Model], stripe_id: str, fields: dict[str, Any], number: int) -> None:
+    """Insert, or update a row with a lower ticket. Call under the account's lock."""
+    rows = model._default_manager.filter(stripe_id=stripe_id)
+    if rows.exists():
+        rows.filter(version__lt=number).update(**fields, version=number)
+    else:
+        model._default_manager.create(stripe_id=stripe_id, **fields, version=number)
+
+
+def customer(stripe_id: str) -> bool:
+    """Fetch a customer: forget a deleted one, refresh the card of a changed one."""
+    found = gateway.find(f"/v1/customers/{stripe_id}")
+    gone = found is None or bool(found.get("deleted"))
+    brand_id = brand_of(stripe_id, {})
+    if brand_id is None:
+        return False
+    with scope(brand_id):
+        account = standing.locked(brand_id)
+        if gone:
+            account.stripe_customer = None
+            account.save(update_fields=["stripe_customer"])
+            audit.record("customer.deleted", account, actor=None, reason="deleted at Stripe")
+        live = Subscription.objects.filter(status__in=LIVE_STATUSES)
+        known = list(live.values_list("stripe_id", flat=True))
+    for subscription_id in known:
+        if gone:
+            _forget_subscription(brand_id, subscription_id)
+        else:
+            subscription(subscription_id)
+    return True
+
+
+def _forget_subscription(brand_id: int, stripe_id: str) -> None:
+    """A deleted customer's subscription is cancelled at Stripe and can't be found by it again."""
+    number, now = ticket(), timezone.now()
+    with scope(brand_id):
+        account = standing.locked(brand_id)
+        Subscription.objects.filter(stripe_id=stripe_id, version__lt=number).update(
+            status="canceled", ended_at=now, past_due_since=None, version=number
+        )
+        standing.settle(account, now=now, reason="the customer was deleted at Stripe")
+
+
+def reference(value: Any) -> str:
+    """Return the id of an object that may be expanded, "" for none."""
+    if isinstance(value, dict):
+        return str(value.get("id", ""))
+    return str(value or "")
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """Read a Stripe time stamp."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

@@ -1,0 +1,60 @@
+"""Billing's tasks: thin, short, safe to repeat. The rows own the work."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from billing import checkout, inbox, operations, standing
+from billing.models import StripeOperation
+from saas.jobs import job
+from saas.tenancy import everyone
+
+
+@shared_task(name="billing.inbox.drain")
+def drain_inbox() -> None:
+    """Work off Stripe's events that are due."""
+    inbox.drain()
+
+
+@shared_task(name="billing.inbox.sweep")
+def sweep_inbox() -> None:
+    """Find events whose message was lost or whose worker died."""
+    inbox.sweep()
+
+
+@shared_task(name="billing.inbox.catch_up")
+def catch_up() -> None:
+    """Take in events that Stripe made and never delivered."""
+    with job("billing.inbox.catch_up") as trace:
+        trace.note(f"{inbox.catch_up()} events taken in")
+
+
+@shared_task(name="billing.operations.run")
+def run_operation(operation_id: str) -> None:
+    """Finish one operation that may have been cut short."""
+    with everyone("one Stripe operation"):
+        operation = StripeOperation.objects.filter(pk=operation_id).first()
+    if operation:
+        operations.execute(operation)
+
+
+@shared_task(name="billing.operations.sweep")
+def sweep_operations() -> None:
+    """Finish operations whose time has come and whose process died."""
+    for operation in operations.due(limit=20):
+        operations.execute(operation)
+
+
+@shared_task(name="billing.checkout.refresh")
+def refresh_checkout(session: str) -> None:
+    """Ask Stripe about a session whose webhook is late."""
+    checkout.refresh(session)
+
+
+@shared_task(name="billing.standing.sweep")
+def sweep_standing() -> None:
+    """End trials and grace periods that ran out, and forgotten checkouts."""
+    with job("billing.standing.sweep") as trace:
+        moved = standing.sweep()
+        asked = checkout.sweep()
+        trace.note(f"{moved} accounts moved, {asked} checkouts asked about")
