@@ -33,6 +33,7 @@ class Place:
     name: str
     role: str
     membership_id: int
+    time_zone: str
 
 
 def on_created(listener: Listener) -> None:
@@ -50,6 +51,19 @@ def create(*, name: str, owner: User) -> Brand:
         for listener in _listeners:
             listener(brand, owner)
     return brand
+
+
+def update(brand: Brand, *, name: str, email: str, time_zone: str, actor: User) -> None:
+    """Change a brand's name, billing address and time zone, in its scope; audited."""
+    wanted = {"name": name, "email": email, "time_zone": time_zone}
+    row = Brand.objects.select_for_update(no_key=True).get(pk=brand.pk)
+    changes = {k: [getattr(row, k), v] for k, v in wanted.items() if getattr(row, k) != v}
+    if not changes:
+        return
+    for field, (_, new) in changes.items():
+        setattr(row, field, new)
+    row.save(update_fields=list(changes))
+    audit.record("brand.changed", row, actor=actor, changes=changes)
 
 
 def _free_slug(name: str) -> str:
@@ -70,7 +84,7 @@ def place(user: User, slug: str) -> Place | None:
     return found[0] if found else None
 
 
-def _call(sql: str, params: list[int | str | None]) -> list[Place]:
+def _call(sql: str, params: list[int | str]) -> list[Place]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, params)
         return [Place(*row) for row in cursor.fetchall()]

@@ -11,6 +11,8 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from accounts.roles import Role
+from saas.crypto import SealedField
+from saas.leases import LeasedModel
 from saas.tenancy import TenantModel
 
 
@@ -44,6 +46,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False)
     is_active = models.BooleanField("active", default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    # Set when what the person may do changes: sessions older than it get a new key at their next
+    # request (accounts.middleware.SessionTimeouts).
+    privileges_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = UserManager()
 
@@ -68,6 +73,51 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name.split(" ")[0] if self.name else self.email.split("@")[0]
 
 
+class PendingSignup(models.Model):
+    """What a person wanted when they signed up, kept until their first login settles it.
+
+    Nothing of a tenant exists before the e-mail address is confirmed. `invitation` is the token of
+    the invitation that they came by, else they get a brand called `brand_name`.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    brand_name = models.CharField(max_length=80, blank=True, default="")
+    invitation = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"sign-up of {self.user_id}"
+
+
+class Mail(LeasedModel):
+    """A mail that must leave. Written with the decision that causes it, sent after the commit.
+
+    Bodies carry links that open accounts, so they are sealed, and dropped once sent.
+    """
+
+    to = models.EmailField(max_length=254)
+    subject = models.CharField(max_length=200)
+    text = SealedField(blank=True, default="")
+    html = SealedField(blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    due_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    gave_up_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(sent_at=None, gave_up_at=None),
+                name="mail_waiting",
+            )
+        ]
+        verbose_name_plural = "mails"
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {self.to}"
+
+
 class Brand(models.Model):
     """The tenant. Its own table is under row-level security by `id`: see accounts.brands."""
 
@@ -76,6 +126,8 @@ class Brand(models.Model):
     email = models.EmailField("billing e-mail", max_length=254)
     time_zone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # From here on the brand is nobody's, and a task erases it (accounts.privacy).
+    erase_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""The request as a brand's page sees it; annotate views under /b/<slug>/ with it."""
+"""Types of requests, as views behind the middleware and `login_required` see them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from django_htmx.middleware import HtmxDetails
 from accounts.models import Brand, Membership, User
 
 
-class BrandRequest(HttpRequest):
+class PersonRequest(HttpRequest):
+    """Somebody is logged in."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+class BrandRequest(PersonRequest):
     """What `accounts.middleware.BrandScope` adds. `brand` and `membership` are unsaved stand-ins
     with key, slug, name and role: read those, and fetch the row for anything else."""
 
     brand: Brand
     membership: Membership
-    user: User
-    htmx: HtmxDetails

@@ -99,6 +99,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "HARBOR_TEST_REDIS_URL": servers.valkey.url().rpartition("/")[0],
         "HARBOR_VAR": str(servers.folder / "var"),
         "DEBUG": "false",
+        "STATIC_MANIFEST": "false",
         "PUBLIC_URL": "http://testserver",
         "ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
         "TRUSTED_PROXIES": "none",

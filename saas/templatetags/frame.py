@@ -24,6 +24,7 @@ PAGES: tuple[tuple[str, str, str, str], ...] = (
 
 
 ACCOUNT_PAGES = (
+    ("profile", "Profile", "person"),
     ("account_email", "E-mail address", "mail"),
     ("account_change_password", "Password", "key"),
     ("mfa_index", "Two-step login", "lock"),

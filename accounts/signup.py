@@ -1,0 +1,47 @@
+"""From sign-up to a place: what a person wanted is kept until their first login settles it.
+
+The first login needs a confirmed e-mail address, so neither brands nor trials are made for
+addresses that nobody owns. If we die in between, `home` settles again.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import Http404, HttpRequest
+
+from accounts import brands, invitations
+from accounts.models import PendingSignup, User
+from saas.errors import Refused
+
+SESSION_KEY = "invitation"
+
+
+def invitation_of(request: HttpRequest) -> str:
+    """Return the token of the invitation that brought this visitor, or ""."""
+    return str(request.session.get(SESSION_KEY, ""))
+
+
+def remember(*, user: User, brand_name: str, invitation: str) -> None:
+    """Keep what `user` wanted."""
+    PendingSignup.objects.create(user=user, brand_name=brand_name, invitation=invitation)
+
+
+def settle(user: User) -> str | None:
+    """Give `user` the place they signed up for; return its slug, or None if nothing is pending.
+
+    Locks the pending row, so two logins at once make one brand. An invitation that no longer
+    stands is dropped: the person then makes a brand of their own.
+    """
+    with transaction.atomic():
+        pending = (
+            PendingSignup.objects.select_for_update(of=("self",)).filter(user_id=user.pk).first()
+        )
+        if pending is None:
+            return None
+        pending.delete()
+        if not pending.invitation:
+            return str(brands.create(name=pending.brand_name, owner=user).slug)
+        try:
+            return invitations.accept(pending.invitation, user=user)
+        except (Refused, Http404):
+            return None
