@@ -117,6 +117,7 @@ def worker_environment(number: int) -> dict[str, str]:
         "DATABASE_URL": os.environ["HARBOR_TEST_DATABASE_URL"] + f"test_{number}",
         "REDIS_URL": os.environ["HARBOR_TEST_REDIS_URL"] + f"/{number}",
         "HARBOR_TEST_SANDBOX": sandbox,
+        "HARBOR_TEST_WEB": f"http://127.0.0.1:{free_port()}",
         "SMARTLEAD_API_BASE": f"{sandbox}/smartlead/api/v1",
         "STRIPE_API_BASE": f"{sandbox}/stripe",
         "EMAIL_URL": f"smtp://127.0.0.1:{free_port()}",

@@ -38,3 +38,7 @@ def beat(schedule: Path) -> list[str]:
 
 def manage(*arguments: str) -> list[str]:
     return [sys.executable, str(BASE / "manage.py"), *arguments]
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]

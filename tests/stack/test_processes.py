@@ -1,0 +1,35 @@
+"""The fixtures that other tests stand on."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable
+from email.message import EmailMessage
+
+import httpx
+import pytest
+from django.conf import settings
+
+from tests.fixtures.processes import Process, Sandbox
+
+
+def test_the_sandbox_plays_all_parts(sandbox: Sandbox) -> None:
+    answer = httpx.get(
+        f"{settings.SMARTLEAD_API_BASE}/campaigns",
+        params={"api_key": "sl_fixture_100_2"},
+        headers={"User-Agent": "Harbor/1.0"},
+    )
+    assert len(answer.json()) == 2
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@example.test", "b@example.test", "Hello"
+    with smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT) as smtp:
+        smtp.send_message(mail)
+    assert [m["subject"] for m in sandbox.mails(to="b@example.test")] == ["Hello"]
+
+
+@pytest.mark.slow
+def test_web_and_worker_run_on_a_database_of_their_own(
+    web: str, worker: Callable[[], Process]
+) -> None:
+    worker()
+    assert httpx.get(f"{web}/health/ready").json() == {"ok": True}
