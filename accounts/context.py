@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts import brands
+from accounts import banners, brands
 from accounts.roles import PERMISSIONS
 
 
@@ -18,5 +18,5 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     return {
         "frame_brands": brands.places(request.user),  # type: ignore[arg-type]
         "frame_can": {str(p) for p in PERMISSIONS.get(membership.role, frozenset())},
-        "frame_banners": [],
+        "frame_banners": banners.of(request),  # type: ignore[arg-type]
     }

@@ -11,8 +11,10 @@ class BillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import brands
-        from billing import mirror, trials
+        from accounts import banners, brands, overview
+        from billing import mirror, notices, trials
 
         mirror.tame()
         brands.on_created(trials.start)
+        banners.source(notices.banner)
+        overview.card(40, "billing/card.html", notices.card)

@@ -1,8 +1,19 @@
-"""Pages of billing under /b/<slug>/."""
+"""Pages of billing under /b/<slug>/billing/."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from billing import views
 
 app_name = "billing"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("", views.overview, name="overview"),
+    path("subscribe/", views.subscribe, name="subscribe"),
+    path("checkout/", views.start_checkout, name="checkout"),
+    path("portal/", views.open_portal, name="portal"),
+    path("cancel/", views.cancel, name="cancel"),
+    path("resume/", views.resume, name="resume"),
+    path("return/", views.returned, name="return"),
+    path("return/status/", views.return_status, name="return_status"),
+]

@@ -1,0 +1,32 @@
+"""The public pages: what Harbor does and what it costs. No person and no brand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from billing import catalog
+from billing.views import currency_of
+
+
+@require_safe
+def landing(request: HttpRequest) -> HttpResponse:
+    return render(request, "landing.html", _offer(request))
+
+
+@require_safe
+def pricing(request: HttpRequest) -> HttpResponse:
+    return render(request, "pricing.html", _offer(request))
+
+
+def _offer(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "plans": catalog.on_sale(),
+        "trial": catalog.plan(catalog.TRIAL),
+        "trial_days": catalog.TRIAL_LENGTH.days,
+        "currency": currency_of(request.GET.get("currency")),
+        "currencies": catalog.CURRENCIES,
+    }

@@ -1,0 +1,107 @@
+"""What the billing pages show, read inside the brand's scope. Selectors: they change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounts.models import Membership
+from billing import catalog, entitlements, subscriptions
+from billing.entitlements import Entitlements
+from billing.models import Checkout, Invoice, Subscription
+from saas.money import Money
+
+INVOICES_SHOWN = 24
+INVOICE_TONES = {"paid": "green", "open": "amber", "uncollectible": "red", "void": "grey"}
+STANDING_TONES = {
+    "trialing": "blue",
+    "active": "green",
+    "past_due": "red",
+    "downgraded": "amber",
+    "canceled": "grey",
+}
+
+Counter = Callable[[int], int]
+_counters: dict[str, Counter] = {}
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much of a limit is used; `used` None where nothing counts it."""
+
+    label: str
+    used: int | None
+    limit: int
+
+
+@dataclass(frozen=True)
+class NextInvoice:
+    amount: Money
+    at: datetime
+
+
+def count_use(name: str, counter: Counter) -> None:
+    """Register how many "devices" or "connections" a brand uses: `counter(brand_id)`, in scope."""
+    _counters[name] = counter
+
+
+def overview(brand_id: int) -> dict[str, Any]:
+    """Return what the billing page shows."""
+    rights = entitlements.of(brand_id)
+    subscription = subscriptions.live()
+    return {
+        "rights": rights,
+        "plan": catalog.PLANS.get(rights.plan),
+        "tone": "amber" if rights.refusal else STANDING_TONES.get(rights.standing, "grey"),
+        "subscription": subscription,
+        "uses": _uses(brand_id, rights),
+        "next_invoice": _next_invoice(subscription),
+        "invoices": _invoices(),
+    }
+
+
+def _uses(brand_id: int, rights: Entitlements) -> list[Use]:
+    def count(name: str) -> int | None:
+        counter = _counters.get(name)
+        return counter(brand_id) if counter else None
+
+    uses = [
+        Use("Leads brought in", rights.leads_used, rights.lead_quota),
+        Use("SmartLead accounts", count("connections"), rights.connections),
+        Use("VPN devices", count("devices"), rights.devices),
+        Use("People", Membership.objects.count(), rights.members),
+    ]
+    return [use for use in uses if use.limit or use.used]
+
+
+def _next_invoice(subscription: Subscription | None) -> NextInvoice | None:
+    if (
+        subscription is None
+        or subscription.cancel_at_period_end
+        or subscription.current_period_end is None
+        or subscription.status not in ("active", "trialing", "past_due")
+    ):
+        return None
+    return NextInvoice(subscription.price, subscription.current_period_end)
+
+
+def _invoices() -> list[dict[str, Any]]:
+    rows = Invoice.objects.exclude(status="draft").order_by("-issued_at", "-pk")[:INVOICES_SHOWN]
+    return [{"row": row, "tone": INVOICE_TONES.get(row.status, "grey")} for row in rows]
+
+
+def confirmation(brand_id: int, session: str) -> dict[str, Any]:
+    """Return how far a payment is: "done", "waiting", "left" or "unknown", and the plan bought."""
+    checkout = Checkout.objects.filter(session=session).first()
+    rights = entitlements.of(brand_id)
+    plan = catalog.PLANS.get(checkout.plan) if checkout else None
+    live = subscriptions.live()
+    if live and rights.live and (checkout is None or checkout.state == Checkout.State.COMPLETE):
+        state = "done"
+    elif checkout is None:
+        state = "unknown"
+    else:
+        state = "left" if checkout.state == Checkout.State.EXPIRED else "waiting"
+    return {"state": state, "plan": plan, "rights": rights, "session": session}

@@ -1,0 +1,171 @@
+"""Billing's pages of a brand. What talks to Stripe runs unscoped and answers with a redirect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
+
+import structlog
+from csp.decorators import csp_update
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import Brand
+from accounts.requests import BrandRequest
+from accounts.roles import Permission, allows, requires
+from billing import catalog, checkout, pages, subscriptions
+from saas.celery import wake
+from saas.errors import Misconfigured, Refused, Retryable
+from saas.tenancy import scope
+
+log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+View = Callable[Concatenate[BrandRequest, P], HttpResponse]
+
+LATE_AFTER = 5  # polls of the return page before we ask Stripe ourselves
+
+
+def _stripe_pages() -> list[str]:
+    """Where our forms may end up: a redirect counts as the form's target under form-action."""
+    base = urlsplit(settings.STRIPE_API_BASE)
+    if base.hostname == "api.stripe.com":
+        return ["https://checkout.stripe.com", "https://billing.stripe.com"]
+    return [f"{base.scheme}://{base.netloc}"]
+
+
+def leads_to_stripe(view: View[P]) -> View[P]:
+    """Allow the page's forms to end at Stripe's pages."""
+    allowed = csp_update({"form-action": ["'self'", *_stripe_pages()]})
+    return allowed(view)  # type: ignore[arg-type, return-value]
+
+
+def _may_manage(request: BrandRequest) -> bool:
+    return allows(request.membership.role, Permission.MANAGE_BILLING)
+
+
+def tells_refusals(view: View[P]) -> View[P]:
+    """Turn a refusal or an outage into a message on the billing page."""
+
+    @wraps(view)
+    def guarded(request: BrandRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except Refused as e:
+            messages.error(request, e.message)
+        except Retryable:
+            messages.error(request, "We couldn't reach Stripe just now. Try again in a minute.")
+        except Misconfigured:
+            log.exception("billing.misconfigured")
+            messages.error(request, "Payments are not available at the moment. We are on it.")
+        return redirect("billing:overview", slug=request.brand.slug)
+
+    return guarded
+
+
+@require_GET
+@leads_to_stripe
+@requires(Permission.VIEW_BILLING)
+def overview(request: BrandRequest) -> HttpResponse:
+    """Plan, use, next invoice, invoices."""
+    context = pages.overview(request.brand.pk)
+    return render(request, "billing/overview.html", {**context, "may_manage": _may_manage(request)})
+
+
+@require_GET
+@leads_to_stripe
+@requires(Permission.MANAGE_BILLING)
+def subscribe(request: BrandRequest) -> HttpResponse:
+    """The plans, with a button each that leads to Stripe Checkout."""
+    if subscriptions.live():
+        return redirect("billing:overview", slug=request.brand.slug)
+    currency = currency_of(request.GET.get("currency"))
+    context = pages.overview(request.brand.pk)
+    context |= {
+        "plans": catalog.on_sale(),
+        "currency": currency,
+        "currencies": catalog.CURRENCIES,
+        "left": "left" in request.GET,
+    }
+    return render(request, "billing/subscribe.html", context)
+
+
+def currency_of(wanted: str | None) -> str:
+    return wanted if wanted in catalog.CURRENCIES else catalog.DEFAULT_CURRENCY
+
+
+@require_POST
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals
+def start_checkout(request: BrandRequest) -> HttpResponse:
+    """Send the person to Stripe's payment page."""
+    url = checkout.start(
+        brand=_brand(request),
+        plan=request.POST.get("plan", ""),
+        currency=currency_of(request.POST.get("currency")),
+        actor=request.user,
+    )
+    return HttpResponseRedirect(url, status=303)
+
+
+@require_POST
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals
+def open_portal(request: BrandRequest) -> HttpResponse:
+    """Send the person to Stripe's portal: cards, invoices, billing address."""
+    url = checkout.portal(brand=_brand(request), actor=request.user)
+    return HttpResponseRedirect(url, status=303)
+
+
+@require_POST
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals
+def cancel(request: BrandRequest) -> HttpResponse:
+    """End the subscription with its period."""
+    reason = request.POST.get("reason", "")[:200]
+    subscriptions.cancel(brand=_brand(request), actor=request.user, reason=reason)
+    messages.success(request, "Your plan ends with the period you have paid for.")
+    return redirect("billing:overview", slug=request.brand.slug)
+
+
+@require_POST
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals
+def resume(request: BrandRequest) -> HttpResponse:
+    """Take the cancellation back."""
+    subscriptions.resume(brand=_brand(request), actor=request.user)
+    messages.success(request, "Your plan goes on.")
+    return redirect("billing:overview", slug=request.brand.slug)
+
+
+@require_GET
+@requires(Permission.VIEW_BILLING)
+def returned(request: BrandRequest) -> HttpResponse:
+    """Where Stripe Checkout leads back to; right before and after the webhook came."""
+    return render(request, "billing/return.html", _confirmation(request))
+
+
+@require_GET
+@requires(Permission.VIEW_BILLING)
+def return_status(request: BrandRequest) -> HttpResponse:
+    """The part of the return page that asks again until the payment is confirmed."""
+    context = _confirmation(request)
+    if context["state"] == "waiting" and context["polls"] % LATE_AFTER == 0:
+        wake("billing.checkout.refresh", context["session"])
+    return render(request, "billing/confirmation.html", context)
+
+
+def _confirmation(request: BrandRequest) -> dict[str, Any]:
+    given = request.GET.get("polls", "")
+    polls = int(given) if given.isascii() and given.isdecimal() and len(given) < 6 else 0
+    context = pages.confirmation(request.brand.pk, request.GET.get("session", "")[:255])
+    return {**context, "polls": polls + 1, "may_manage": _may_manage(request)}
+
+
+def _brand(request: BrandRequest) -> Brand:
+    with scope(request.brand.pk):
+        return Brand.objects.get(pk=request.brand.pk)
