@@ -97,7 +97,7 @@ def _call(method: str, path: str, params: Mapping[str, Any], options: Mapping[st
         outcome = "ok"
     finally:
         OUTBOUND.labels("stripe", outcome).observe(time.perf_counter() - began)
-    return dict(answer.to_dict())
+    return dict(answer.data)
 
 
 @contextmanager
