@@ -28,10 +28,10 @@ from saas.money import Money
 
 register = template.Library()
 
-TONE_ICONS = {"green": "done", "amber": "clock", "red": "alert", "blue": "info", "grey": "dot"}
+TONE_ICONS = {"green": "done", "amber": "warning", "red": "alert", "blue": "info", "grey": "dot"}
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-BANNER_ICONS = {**TONE_ICONS, "amber": "warning", "grey": "info"}
+BANNER_ICONS = {**TONE_ICONS, "grey": "info"}
 
 
 @register.simple_tag
@@ -75,9 +75,13 @@ def button(
 @register.inclusion_tag("ui/field.html")
 def field(bound: BoundField, *, label: str = "", extra: str = "") -> dict[str, Any]:
     """A form's field with label, help and errors; `extra` adds a class (grow, half) in rows."""
+    label = label or str(bound.label)
+    attributes = bound.field.widget.attrs
+    if bound.label and str(bound.label).lower() in str(attributes.get("placeholder", "")).lower():
+        del attributes["placeholder"]  # it would only say again what the label says
     return {
         "field": bound,
-        "label": label or bound.label,
+        "label": label,
         "extra": extra,
         "is_check": isinstance(bound.field.widget, CheckboxInput),
     }
