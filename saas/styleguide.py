@@ -12,11 +12,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 NOON = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
+
+ERRORS = ("400", "403", "403_csrf", "404", "429", "500")
 
 
 class SampleForm(forms.Form):
@@ -46,6 +48,13 @@ def styleguide(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Your device is ready.")
         messages.error(request, "We couldn't reach SmartLead. Your backfill goes on at 14:32.")
     return render(request, "styleguide.html", {**_forms(), **_figures(), "now": timezone.now()})
+
+
+def error_page(request: HttpRequest, code: str) -> HttpResponse:
+    """The error page of `code` (400 to 500, 403_csrf) as a visitor sees it, with status 200."""
+    if code not in ERRORS:
+        raise Http404
+    return render(request, f"{code}.html")
 
 
 def _forms() -> dict[str, Any]:

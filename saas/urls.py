@@ -25,6 +25,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 if settings.DEBUG:
-    from saas.styleguide import styleguide
+    from saas.styleguide import error_page, styleguide
 
-    urlpatterns.append(path("styleguide/", styleguide, name="styleguide"))
+    urlpatterns += [
+        path("styleguide/", styleguide, name="styleguide"),
+        path("styleguide/<str:code>/", error_page, name="styleguide_error"),
+    ]

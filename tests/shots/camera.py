@@ -1,0 +1,150 @@
+"""The camera: opens a page as a role at a width, waits until it is calm, checks it, keeps it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Error as BrowserError
+
+from tests.shots.pages import Shot
+
+PHONE, DESK = 390, 1280
+HEIGHTS = {PHONE: 844, DESK: 860}
+WAIT_MS = 15_000
+LOGIN_LINE = re.compile(r"(?P<email>[\w.+-]+@[\w.-]+)\s+(?P<password>\S.*?)(?:\s{2,}|$)")
+
+
+@dataclass(frozen=True)
+class Login:
+    email: str
+    password: str
+
+
+@dataclass
+class Finding:
+    """What is wrong with one picture; nothing, mostly."""
+
+    shot: Shot
+    width: int
+    theme: str
+    problems: list[str] = field(default_factory=list)
+
+
+class Camera:
+    """One browser, one person a role; sessions are kept so that each role logs in once."""
+
+    def __init__(self, browser: Browser, base: str, logins: dict[str, Login], out: Path) -> None:
+        self.browser = browser
+        self.base = base
+        self.logins = logins
+        self.out = out
+        self._states: dict[str, Path] = {}
+        self._brands: dict[str, str] = {}
+        out.mkdir(parents=True, exist_ok=True)
+
+    def take(self, shot: Shot) -> Iterator[Finding]:
+        """One picture a width, and a theme where the shot asks for both."""
+        for theme in ("light", "dark") if shot.dark else ("light",):
+            for width in (PHONE, DESK):
+                yield self._take(shot, width, theme)
+
+    def _take(self, shot: Shot, width: int, theme: str) -> Finding:
+        finding = Finding(shot, width, theme)
+        with self._context(shot.who, width, theme) as context:
+            page = context.new_page()
+            hear = partial(_hear, shot=shot, finding=finding)
+            page.on("console", hear)
+            try:
+                self._open(page, shot, finding)
+            except BrowserError as error:
+                finding.problems.append(f"can't be opened: {error.message.splitlines()[0]}")
+                return finding
+            suffix = "" if theme == "light" else f"-{theme}"
+            page.screenshot(path=self.out / f"{shot.name}-{width}{suffix}.png", full_page=True)
+            page.remove_listener("console", hear)  # axe breaks the policy itself, and is told so
+            finding.problems += _judge(page, width)
+        return finding
+
+    def _open(self, page: Page, shot: Shot, finding: Finding) -> None:
+        path = shot.path.format(brand=self._brands.get(shot.who, ""))
+        response = page.goto(self.base + path)
+        if shot.follow:
+            link = page.locator(shot.follow).first
+            response = page.goto(self.base + str(link.get_attribute("href", timeout=2_000)))
+        if response is not None and response.status != shot.status:
+            finding.problems.append(f"answers {response.status}, not {shot.status}")
+        if shot.press:
+            page.locator(shot.press).locator("visible=true").first.click()
+        page.wait_for_timeout(250)  # longer than any animation of ours
+
+    @contextmanager
+    def _context(self, who: str, width: int, theme: str) -> Iterator[BrowserContext]:
+        state = self._state(who) if who else None
+        context = self.browser.new_context(
+            viewport={"width": width, "height": HEIGHTS[width]},
+            color_scheme="dark" if theme == "dark" else "light",
+            reduced_motion="reduce",
+            has_touch=width == PHONE,
+            is_mobile=width == PHONE,
+            storage_state=state,
+        )
+        context.set_default_timeout(WAIT_MS)
+        yield context
+        context.close()
+
+    def _state(self, who: str) -> Path:
+        if who not in self._states:
+            login = self.logins[who]
+            context = self.browser.new_context()
+            page = context.new_page()
+            page.goto(f"{self.base}/accounts/login/")
+            page.fill("[name=login]", login.email)
+            page.fill("[name=password]", login.password)
+            page.click("main form .button.primary")
+            page.wait_for_url(lambda url: "/accounts/login/" not in url)
+            slug = re.search(r"/b/([\w-]+)/", page.url)
+            self._brands[who] = slug[1] if slug else ""
+            self._states[who] = self.out / f".{who}.json"
+            context.storage_state(path=self._states[who])
+            context.close()
+        return self._states[who]
+
+    def close(self) -> None:
+        """Forget the sessions."""
+        for state in self._states.values():
+            state.unlink()
+
+
+def read_logins(text: str) -> dict[str, Login]:
+    """Read what the demo printed: lines with an address and a password, told apart by their words."""
+    found: dict[str, Login] = {}
+    words = {"staff": "staff", "trial": "trial", "past due": "past_due", "active": "active"}
+    for row in text.splitlines():
+        match = LOGIN_LINE.search(row)
+        role = next((role for word, role in words.items() if word in row.lower()), None)
+        if match and role:
+            found.setdefault(role, Login(match["email"], match["password"].strip()))
+    return found
+
+
+def _hear(message: ConsoleMessage, shot: Shot, finding: Finding) -> None:
+    expected = shot.status != 200 and f"status of {shot.status}" in message.text
+    if message.type == "error" and not expected:
+        finding.problems.append(f"console: {message.text[:160]}")
+
+
+def _judge(page: Page, width: int) -> list[str]:
+    problems = []
+    if int(page.evaluate("document.documentElement.scrollWidth")) > width:
+        problems.append("is wider than its window")
+    for violation in Axe().run(page).response["violations"]:
+        nodes = "; ".join(node["html"][:90] for node in violation["nodes"][:3])
+        problems.append(f"axe {violation['id']} ({len(violation['nodes'])}): {nodes}")
+    return problems
