@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     from django.conf import settings  # read now, with the environment complete
 
-    assert settings.DATABASES
+    settings.WHITENOISE_AUTOREFRESH = True  # no walk over all static files for each client
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
