@@ -33,6 +33,8 @@ from saas.embedded.valkey import Valkey
 BASE = commands.BASE
 CACHE = Path(os.environ.get("HARBOR_VAR", BASE / "var")) / "test-template"
 KEPT = 3
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes our folder in it
+ROOM_IN_MEMORY = 4 * 1024**3
 PREFIX = "harbor-test-"
 SHAPED_BY = (
     "*/migrations/**/*.py",
@@ -68,7 +70,7 @@ class Servers:
 def start() -> Servers:
     """Start both servers, with the template migrated."""
     _clear_leftovers()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_places()[0]))
     folder.chmod(0o755)  # the server drops root and has to pass; what is secret has mode 0600
     owner = Identity.of(os.getpid())
     if owner:
@@ -100,7 +102,6 @@ def environment(servers: Servers) -> dict[str, str]:
         "HARBOR_VAR": str(servers.folder / "var"),
         "DEBUG": "false",
         "STATIC_MANIFEST": "false",
-        "PUBLIC_URL": "http://testserver",
         "ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
         "TRUSTED_PROXIES": "none",
         "DATABASE_POOL": "20",
@@ -110,14 +111,15 @@ def environment(servers: Servers) -> dict[str, str]:
 
 def worker_environment(number: int) -> dict[str, str]:
     """What is one process's own: `number` is 0 without xdist, then 1 for gw0, 2 for gw1, ..."""
-    sandbox = f"http://127.0.0.1:{free_port()}"
+    sandbox, web = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     return {
         # Only here: pytest-django reads the settings at once where it finds their name.
         "DJANGO_SETTINGS_MODULE": "saas.settings",
         "DATABASE_URL": os.environ["HARBOR_TEST_DATABASE_URL"] + f"test_{number}",
         "REDIS_URL": os.environ["HARBOR_TEST_REDIS_URL"] + f"/{number}",
         "HARBOR_TEST_SANDBOX": sandbox,
-        "HARBOR_TEST_WEB": f"http://127.0.0.1:{free_port()}",
+        "HARBOR_TEST_WEB": web,
+        "PUBLIC_URL": web,
         "SMARTLEAD_API_BASE": f"{sandbox}/smartlead/api/v1",
         "STRIPE_API_BASE": f"{sandbox}/stripe",
         "EMAIL_URL": f"smtp://127.0.0.1:{free_port()}",
@@ -146,6 +148,16 @@ def drop(name: str) -> None:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
+
+
+def _places() -> list[Path]:
+    """Where a run may live, best first: in memory a database of 2,600 files is cloned in 0.2 s,
+    on a disk in seconds."""
+    places = [Path(tempfile.gettempdir())]
+    with suppress(OSError):
+        if shutil.disk_usage(MEMORY).free > ROOM_IN_MEMORY and os.access(MEMORY, os.W_OK):
+            places.insert(0, MEMORY)
+    return places
 
 
 def _fingerprint() -> str:
@@ -201,7 +213,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _clear_leftovers() -> None:
     """Servers of a run that was killed: its folder names an owner that no longer lives."""
-    for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+    for folder in (f for place in _places() for f in place.glob(PREFIX + "*")):
         owner = read_identity(folder / "owner.json")
         if owner is None or owner.alive():
             continue

@@ -53,7 +53,14 @@ TUNING = {
 }
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 # For data that dies with the run: a crash may lose all of it.
-CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+CARELESS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 import httpx
 import pytest
 from django.conf import settings
+from playwright.sync_api import Page
 
 from tests.fixtures.processes import Process, Sandbox
 
@@ -25,6 +26,16 @@ def test_the_sandbox_plays_all_parts(sandbox: Sandbox) -> None:
     with smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT) as smtp:
         smtp.send_message(mail)
     assert [m["subject"] for m in sandbox.mails(to="b@example.test")] == ["Hello"]
+
+
+@pytest.mark.e2e
+def test_the_browser_shows_a_page_with_its_styles(web: str, page: Page) -> None:
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
+    page.goto(f"{web}/accounts/login/")
+    assert page.locator("form").count() > 0
+    assert failed == []
 
 
 @pytest.mark.slow
