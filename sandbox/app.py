@@ -79,11 +79,11 @@ async def _index(request: Request) -> Response:
         ),
         (
             "SmartLead", "/smartlead/_control/accounts",
-            "Campaigns, leads and threads. The key sl_demo_5000_6 is 5,000 leads in 6 campaigns.",
+            "The key sl_demo_5000_6 is an account with 5,000 leads in 6 campaigns.",
             f"SMARTLEAD_API_BASE={known.base_url}/smartlead/api/v1",
         ),
         (
-            "Stripe", "/stripe/", "Checkout, portal, subscriptions, invoices and signed webhooks.",
+            "Stripe", "/stripe/_control/", "Checkout, portal, invoices and signed webhooks.",
             f"STRIPE_API_BASE={known.base_url}/stripe",
         ),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,11 +70,12 @@ class Store:
     def add(self, raw: bytes, sender: str, recipients: Iterable[str]) -> Mail:
         """Keeps a mail; it is on disk when this returns."""
         number, self._next = self._next, self._next + 1
-        received = datetime.now(UTC)
+        stamp = time.time_ns() // 1_000_000
+        received = datetime.fromtimestamp(stamp / 1000, UTC)
         envelope = "".join(f"{_RECIPIENT}: {address}\r\n" for address in recipients)
         kept = f"{_SENDER}: {sender}\r\n{envelope}".encode() + raw
         mail = _parse(number, received, kept)
-        name = f"{number:08d}-{int(received.timestamp() * 1000):013d}.eml"
+        name = f"{number:08d}-{stamp:013d}.eml"
         (self._folder / name).write_bytes(kept)
         self._mails[number] = mail
         return mail
