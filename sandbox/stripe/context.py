@@ -44,11 +44,7 @@ class Tx:
 
     def new(self, kind: str, **fields: Any) -> Obj:
         """A stored object with an id, a stamp and null in every field nobody set."""
-        base: Obj = {"id": new_id(kind), "object": kind}
-        obj = base | self.part(kind) | {"created": self.now, "livemode": False} | fields
-        for name in _UNSTAMPED.get(kind, ()):
-            obj.pop(name)
-        return self.store.add(obj)
+        return self.store.add(self._build(kind, fields))
 
     def part(self, schema: str, **fields: Any) -> Obj:
         """A nested object of the named schema with null in every field nobody set."""
@@ -59,17 +55,26 @@ class Tx:
         data: Obj = {"object": public(obj)}
         if previous is not None:
             data["previous_attributes"] = previous
-        event = self.new(
+        event = self._build(
             "event",
-            api_version=self.config.contract.api_version,
-            data=data,
-            pending_webhooks=0,
-            request={"id": self.request_id, "idempotency_key": self.idempotency_key},
-            type=kind,
+            {
+                "api_version": self.config.contract.api_version,
+                "data": data,
+                "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
+                "type": kind,
+            },
         )
         event["pending_webhooks"] = deliveries.enqueue(self.store, event, time.time())
+        self.store.add(event, final=True)
         self.events.append(event["id"])
         return event
+
+    def _build(self, kind: str, fields: Obj) -> Obj:
+        base: Obj = {"id": new_id(kind), "object": kind}
+        obj = base | self.part(kind) | {"created": self.now, "livemode": False} | fields
+        for name in _UNSTAMPED.get(kind, ()):
+            obj.pop(name)
+        return obj
 
     @contextmanager
     def changing(self, obj: Obj, event: str | None = None) -> Iterator[Obj]:

@@ -140,13 +140,16 @@ class Store:
             obj = self._loaded[identifier] = json.loads(row[0])
         return obj if kind is None or obj["object"] == kind else None
 
-    def add(self, obj: Obj) -> Obj:
-        """Makes a new object known. Raises `sqlite3.IntegrityError` when the id is taken."""
+    def add(self, obj: Obj, *, final: bool = False) -> Obj:
+        """Makes a new object known. Raises `sqlite3.IntegrityError` when the id is taken. What
+        is `final` is written as it is; later changes of it need `save`."""
         self._db.execute(
             "INSERT INTO objects (id, kind, created, body) VALUES (?, ?, ?, ?)",
             (obj["id"], obj["object"], obj.get("created", 0), json.dumps(obj)),
         )
-        self._loaded[obj["id"]] = self._changed[obj["id"]] = obj
+        self._loaded[obj["id"]] = obj
+        if not final:
+            self._changed[obj["id"]] = obj
         return obj
 
     def save(self, obj: Obj) -> None:

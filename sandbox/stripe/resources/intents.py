@@ -79,6 +79,7 @@ def confirm(tx: Tx, params: Params, intent: str) -> Obj:
     method = methods.usable(tx, chosen, "payment_method")
     off_session = bool(params.get("off_session"))
     error = attempt(tx, obj, method, off_session=off_session, return_url=params.get("return_url"))
+    _tell_owner(tx, obj)
     if error is not None:
         raise error
     return obj
@@ -142,9 +143,7 @@ def authenticate(tx: Tx, intent: Obj, *, passed: bool) -> CardError | None:
         error = attempt(tx, intent, method, authenticated=True)
     else:
         error = _fail(tx, intent, method, cards.AUTHENTICATION_FAILED)
-    owner = SETTLED.get(intent.get("_owner", ""))
-    if owner is not None:
-        owner(tx, intent)
+    _tell_owner(tx, intent)
     return error
 
 
@@ -156,6 +155,12 @@ def void(tx: Tx, intent: Obj, reason: str | None) -> Obj:
         intent["next_action"] = None
     tx.emit("payment_intent.canceled", intent)
     return intent
+
+
+def _tell_owner(tx: Tx, intent: Obj) -> None:
+    owner = SETTLED.get(intent.get("_owner", ""))
+    if owner is not None:
+        owner(tx, intent)
 
 
 def _succeed(tx: Tx, intent: Obj, method: Obj) -> None:

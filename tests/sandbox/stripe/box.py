@@ -153,7 +153,7 @@ class Box:
 
     def invoices(self, subscription: str) -> list[stripe.Invoice]:
         """Oldest first."""
-        return self.v1.invoices.list({"subscription": subscription}).data[::-1]
+        return self.v1.invoices.list({"subscription": subscription, "limit": 100}).data[::-1]
 
 
 def shown(answer: httpx.Response) -> str:
