@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings  # read now, with the environment complete
 
     settings.WHITENOISE_AUTOREFRESH = True  # no walk over all static files for each client
+    settings.PASSWORD_HASHERS = ["tests.hashers.QuickHasher"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
