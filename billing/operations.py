@@ -35,6 +35,7 @@ LEASE = 60.0  # longer than the gateway's time-outs together
 KEY_LIFE = timedelta(hours=23)
 MOST_ATTEMPTS = 15
 PATIENCE = 8.0  # seconds that `run` waits for another process on the same operation
+MISCONFIGURED = "misconfigured"
 State = StripeOperation.State
 Effect = Callable[[StripeOperation, gateway.Object], None]
 
@@ -94,8 +95,8 @@ def begin(kind: Kind, *, subject: str, params: Mapping[str, Any]) -> StripeOpera
 def run(operation: StripeOperation) -> gateway.Object:
     """Bring a committed operation to its end and return Stripe's object; safe to repeat.
 
-    Raises Refused for Stripe's final no, Retryable when the sweep will go on later. Waits up to
-    PATIENCE seconds when another process is just doing it.
+    Raises Refused for Stripe's final no; Retryable, or Misconfigured for a key that Stripe refuses,
+    when the sweep will go on later. Waits up to PATIENCE seconds when another process is at it.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -104,6 +105,8 @@ def run(operation: StripeOperation) -> gateway.Object:
             return dict(ended.result or {})
         if ended.state in (State.FAILED, State.STUCK):
             raise Refused(ended.error_code or "stuck", ended.last_error or "Stripe said no.")
+        if ended.lease_until is None and ended.error_code == MISCONFIGURED:
+            raise Misconfigured(ended.last_error)
         if ended.lease_until is None or time.monotonic() > deadline:
             after = max((ended.next_attempt_at - timezone.now()).total_seconds(), 1.0)
             raise Retryable("stripe", after=after, detail=ended.last_error)
@@ -117,7 +120,7 @@ def execute(operation: StripeOperation) -> StripeOperation:
         return _reread(operation)
     try:
         result = _send(claimed)
-        return _finish(claimed, state=State.DONE, result=result)
+        return _finish(claimed, state=State.DONE, result=result, error_code="", last_error="")
     except Refused as e:
         log.warning("stripe.refused", operation=str(claimed.pk), kind=claimed.kind, code=e.code)
         return _finish(claimed, state=State.FAILED, error_code=e.code[:100], last_error=e.message)
@@ -205,6 +208,7 @@ def _postpone(row: StripeOperation, error: Retryable | Misconfigured) -> StripeO
         fresh: StripeOperation = hold(row)
         fresh.lease_until = fresh.lease_token = None
         fresh.last_error = str(error)
+        fresh.error_code = MISCONFIGURED if isinstance(error, Misconfigured) else ""
         fresh.next_attempt_at = timezone.now() + wait
         fresh.state = State.STUCK if stuck else State.PENDING
         fresh.save()

@@ -23,7 +23,11 @@ from saas.errors import Misconfigured
 from saas.tenancy import everyone, scope
 
 log = structlog.get_logger(__name__)
-EXPAND = ["default_payment_method", "customer.invoice_settings.default_payment_method"]
+EXPAND = [
+    "default_payment_method",
+    "customer.invoice_settings.default_payment_method",
+    "items.data.price.currency_options",
+]
 
 
 def ticket() -> int:
@@ -84,7 +88,7 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
         "status": found["status"],
         "plan": plan_of(price),
         "currency": found["currency"],
-        "amount": (price.get("unit_amount") or 0) * (item.get("quantity") or 1),
+        "amount": _unit_amount(price, found["currency"]) * (item.get("quantity") or 1),
         # Older API versions, and some stand-ins, still have it on the subscription.
         "current_period_end": moment(
             item.get("current_period_end") or found.get("current_period_end")
@@ -95,6 +99,14 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
         "ended_at": moment(found.get("ended_at")),
         "card": _card(found),
     }
+
+
+def _unit_amount(price: Mapping[str, Any], currency: str) -> int:
+    """A price is written in its first currency; the others stand in its options."""
+    if price["currency"] == currency:
+        return int(price.get("unit_amount") or 0)
+    option = (price.get("currency_options") or {}).get(currency) or {}
+    return int(option.get("unit_amount") or 0)
 
 
 def _make_room(row: Subscription) -> None:

@@ -1,0 +1,92 @@
+"""Stripe as billing's tests see it: the sandbox, with deliveries that the test carries itself."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import httpx
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from tests.fixtures.processes import Sandbox
+
+GOOD, DECLINED, FAILS_LATER = "4242424242424242", "4000000000000002", "4000000000000341"
+DAY = 86_400
+
+
+class Stripe:
+    """The stand-in for Stripe. Its webhooks are held back until `deliver`."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    def control(self, path: str, body: Any = None, method: str = "") -> Any:
+        return self.sandbox.control("stripe", path, body, method)
+
+    def pay(self, url: str, card: str = GOOD) -> httpx.Response:
+        """Fill in the payment page as a customer does; the answer leads back to us."""
+        form = {"number": card, "email": "payer@example.test", "name": "Pat Payer"}
+        return httpx.post(url, data=form, follow_redirects=False)
+
+    def pending(self) -> list[dict[str, Any]]:
+        """Take what Stripe wants to deliver."""
+        taken: list[dict[str, Any]] = self.control("deliveries/take", {})
+        return taken
+
+    def deliver(self, *, shuffled: int | None = None, copies: int = 1) -> list[str]:
+        """Carry pending deliveries to our webhook and work them off; return their types."""
+        from billing import inbox
+
+        waiting = self.pending() * copies
+        if shuffled is not None:
+            random.Random(shuffled).shuffle(waiting)
+        for delivery in waiting:
+            assert send(delivery).status_code == 200
+        inbox.drain()
+        return [delivery["type"] for delivery in waiting]
+
+    def advance(self, days: float) -> None:
+        self.control("clock", {"advance": int(days * DAY)})
+
+    def objects(self, path: str, **params: Any) -> list[dict[str, Any]]:
+        """What Stripe has, newest first."""
+        from billing import gateway
+
+        return list(gateway.each(f"/v1/{path}", params))
+
+    def writes(self) -> int:
+        """How many writes Stripe was sent, repeated keys included."""
+        counted: dict[str, int] = self.control("")["requests"]
+        return sum(n for name, n in counted.items() if not name.startswith("GET"))
+
+
+def send(delivery: dict[str, Any], client: Client | None = None) -> Any:
+    """Post one delivery to our webhook as Stripe does."""
+    headers = {name.lower(): value for name, value in delivery["headers"].items()}
+    return (client or Client()).post(
+        "/webhooks/stripe/",
+        data=delivery["body"],
+        content_type="application/json",
+        headers={"stripe-signature": headers["stripe-signature"]},
+    )
+
+
+@pytest.fixture
+def stripe(sandbox: Sandbox) -> Stripe:
+    """The sandbox's Stripe with our catalog in it."""
+    found = Stripe(sandbox)
+    found.control("deliveries/pause", {"paused": True})
+    return found
+
+
+@pytest.fixture
+def catalog(db: None, stripe: Stripe) -> None:
+    call_command("sync_catalog", verbosity=0, stdout=open_null())
+
+
+def open_null() -> Any:
+    import io
+
+    return io.StringIO()
