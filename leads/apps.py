@@ -9,3 +9,9 @@ class LeadsConfig(AppConfig):
     name = "leads"
     verbose_name = "Leads"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from billing import entitlements
+        from leads.backfill import listeners
+
+        entitlements.on_change(listeners.rights_changed)

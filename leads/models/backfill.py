@@ -49,6 +49,7 @@ class Backfill(TenantModel, LeasedModel):
         BAD_KEY = "bad_key", "Key refused"
 
     LIVE: ClassVar = (State.PLANNED, State.RUNNING, State.PAUSED, State.PARKED)
+    CARRIED: ClassVar = (State.RUNNING, State.PARKED)  # by strides, once due_at has come
     ENTITLEMENT_WAITS: ClassVar = (Wait.TRIAL_EXPIRED, Wait.QUOTA_EXCEEDED, Wait.SUSPENDED)
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
@@ -74,6 +75,7 @@ class Backfill(TenantModel, LeasedModel):
     history_done = models.PositiveBigIntegerField(default=0)
     # Messages fetched after this moment are not fetched again by this run.
     history_since = models.DateTimeField(null=True)
+    has_categories = models.BooleanField(default=False)
 
     wait = models.CharField(max_length=16, choices=Wait, blank=True, default="")
     due_at = models.DateTimeField(null=True, blank=True)
@@ -105,12 +107,17 @@ class Backfill(TenantModel, LeasedModel):
     def live(self) -> bool:
         return self.state in self.LIVE
 
+    @property
+    def full(self) -> bool:
+        """Billing admits no new leads: only messages of those that are here may be fetched."""
+        return self.state == self.State.PARKED and self.wait in self.ENTITLEMENT_WAITS
+
 
 class Cursor(TenantModel):
     """How far a backfill has read one campaign's leads. Moved in the page's transaction.
 
-    `passes` counts readings from the start: a campaign that shrank meanwhile is read again, since
-    its pages have shifted. `replied`: the pages of leads that replied, which only set their rank.
+    When a campaign shrinks meanwhile its pages shift, so the cursor steps back by what vanished;
+    `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
     """
 
     class Kind(models.TextChoices):
@@ -129,7 +136,7 @@ class Cursor(TenantModel):
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
     position = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)
-    passes = models.PositiveSmallIntegerField(default=1)
+    rewinds = models.PositiveSmallIntegerField(default=0)
     failures = models.PositiveSmallIntegerField(default=0)
 
     class Meta:

@@ -1,0 +1,246 @@
+"""Commit what came of one job: rows, cursor, counters and pace, in one transaction.
+
+The transaction begins by holding the backfill's row, so a worker that lost its lease, or whose run
+was paused meanwhile, writes nothing. Committing the same page twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from leads import sources
+from leads.backfill import progress
+from leads.backfill.fetch import Result
+from leads.backfill.jobs import GIVE_UP, CampaignsJob, CategoriesJob, HistoryJob, PageJob
+from leads.ingest import leads, messages, rejections
+from leads.ingest.rows import BadRow, Merged, Parsed, Thread
+from leads.ingest.staging import run
+from leads.models import Backfill, Campaign, CampaignLead, Cursor
+from leads.smartlead.client import PAGE
+from leads.smartlead.errors import Empty, Missing, Unwanted
+from leads.smartlead.parse import CampaignInfo, History
+from saas.leases import hold
+from saas.tenancy import scope
+
+NOTHING = Merged()
+TRIES = 12  # of a page, while SmartLead answers other calls
+REWINDS = 20
+MISSING_COSTS = 3  # tries; "no such thing" is rarely a fault
+
+REPLIED = """
+UPDATE leads_campaignlead c SET history_rank = 0 FROM leads_lead l
+WHERE l.brand_id = %(brand)s AND l.email = ANY(%(emails)s)
+  AND c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = l.id
+  AND c.history_rank > 0"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one job adds to the counters of its run."""
+
+    leads: Merged = NOTHING
+    messages: Merged = NOTHING
+    rejected: int = 0
+    histories: int = 0
+
+    @property
+    def refusal(self) -> str | None:
+        return self.leads.refusal
+
+
+class Stopped(Exception):
+    """The run was paused, cancelled or parked by somebody else."""
+
+
+def commit(backfill: Backfill, result: Result, *, alive: bool, lease: float) -> Delta:
+    """Commit one result and renew the lease by `lease` seconds; raise LeaseLost or Stopped.
+
+    `alive`: SmartLead answered another call meanwhile, so a failure is the job's own and counts
+    against it.
+    """
+    with scope(backfill.brand_id):
+        row = hold(backfill)
+        if row.state not in Backfill.CARRIED:
+            raise Stopped
+        failed = result.error is not None
+        delta = _failed(row, result, alive=alive) if failed else _done(row, result)
+        _count(row, delta, error=result.error, lease=lease)
+    return delta
+
+
+def _done(row: Backfill, result: Result) -> Delta:
+    match result.job, result.value:
+        case CampaignsJob(), found:
+            return Delta(histories=_compare(row, found))
+        case CategoriesJob(), found:
+            sources.save_categories(row.brand_id, found)
+            row.has_categories = True
+            return Delta()
+        case PageJob() as job, Parsed() as page:
+            return _page(row, job, page)
+        case HistoryJob() as job, History() as history:
+            return _history(row, job, history)
+    raise AssertionError(result.job)
+
+
+def _page(row: Backfill, job: PageJob, page: Parsed) -> Delta:
+    cursor = _cursor(job)
+    if cursor is None:
+        return Delta()
+    if not page.rows and not page.bad and job.offset < (page.total or 0):
+        return _failed(row, Result(job, error=Empty()), alive=True)
+    if job.replied:
+        emails = [lead.email for lead in page.rows]
+        run(REPLIED, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
+        _move(cursor, page)
+        return Delta()
+    merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=page.rows)
+    rejected = _reject(row, "leads", page.bad, job.campaign_id)
+    if merged.refusal is None:
+        _move(cursor, page)
+    return Delta(leads=merged, rejected=rejected)
+
+
+def _cursor(job: PageJob) -> Cursor | None:
+    """Return the job's cursor, or None when it moved meanwhile: the page is not wanted any more."""
+    return Cursor.objects.filter(
+        pk=job.cursor_id, position=job.offset, state=Cursor.State.OPEN
+    ).first()
+
+
+def _move(cursor: Cursor, page: Parsed) -> None:
+    """Move past the page, or back by what vanished from the campaign: its pages have shifted."""
+    vanished = (cursor.total or 0) - (page.total or 0) if page.total is not None else 0
+    if vanished > 0 and cursor.rewinds < REWINDS:
+        cursor.position = max(0, cursor.position - -(-vanished // PAGE) * PAGE)
+        cursor.rewinds += 1
+    else:
+        cursor.position += PAGE
+    cursor.total = page.total
+    cursor.failures = 0
+    empty = not page.rows and not page.bad
+    if empty if page.total is None else cursor.position >= page.total:
+        cursor.state = Cursor.State.DONE
+    cursor.save()
+
+
+def _history(row: Backfill, job: HistoryJob, history: History) -> Delta:
+    merged = messages.merge(
+        brand_id=row.brand_id,
+        campaign_id=job.campaign_id,
+        threads=[Thread(job.lead_id, tuple(history.messages))],
+        fetched_at=timezone.now(),
+    )
+    rejected = _reject(row, "messages", history.bad, job.campaign_id)
+    return Delta(messages=merged, rejected=rejected, histories=1)
+
+
+def _compare(row: Backfill, found: list[CampaignInfo]) -> int:
+    """Settle campaigns that SmartLead no longer lists; return how many threads that spares.
+
+    An empty list proves nothing. What we have of a deleted campaign stays.
+    """
+    if not found:
+        return 0
+    listed = {info.remote_id for info in found}
+    gone = [
+        campaign.pk
+        for campaign in Campaign.objects.filter(connection_id=row.connection_id)
+        if campaign.remote_id not in listed
+    ]
+    if not gone:
+        return 0
+    Campaign.objects.filter(pk__in=gone).update(status="DELETED")
+    Cursor.objects.filter(backfill=row, campaign_id__in=gone, state=Cursor.State.OPEN).update(
+        state=Cursor.State.GONE
+    )
+    due = CampaignLead.objects.filter(campaign_id__in=gone, history_at__lt=row.history_since)
+    return due.update(history_at=timezone.now())
+
+
+def _failed(row: Backfill, result: Result, *, alive: bool) -> Delta:
+    """Count the failure against its job, and give up on what never works; else change nothing."""
+    if not alive:
+        return Delta()
+    match result.job:
+        case PageJob() as job:
+            return _page_failed(row, job, result)
+        case HistoryJob() as job:
+            return _history_failed(row, job, result)
+        case CategoriesJob() if isinstance(result.error, Unwanted | Missing):
+            row.has_categories = True  # the usual names stand in
+    return Delta()
+
+
+def _page_failed(row: Backfill, job: PageJob, result: Result) -> Delta:
+    cursor = _cursor(job)
+    if cursor is None:
+        return Delta()
+    cursor.failures += 1
+    rejected = 0
+    if job.replied and (isinstance(result.error, Unwanted) or cursor.failures >= TRIES):
+        cursor.state = Cursor.State.SKIPPED  # only the order of the messages suffers
+    elif cursor.failures >= TRIES:
+        bad = BadRow(
+            "page_unreadable",
+            f"SmartLead never answered for leads {job.offset + 1} to {job.offset + PAGE}.",
+            f"campaign {job.remote_id}, offset {job.offset}",
+        )
+        rejected = _reject(row, "leads", [bad], job.campaign_id)
+        cursor.position += PAGE
+        cursor.failures = 0
+        if cursor.total is None or cursor.position >= cursor.total:
+            cursor.state = Cursor.State.SKIPPED
+    cursor.save()
+    return Delta(rejected=rejected)
+
+
+def _history_failed(row: Backfill, job: HistoryJob, result: Result) -> Delta:
+    places = CampaignLead.objects.filter(campaign_id=job.campaign_id, lead_id=job.lead_id)
+    place = places.first()
+    if place is None:
+        return Delta()
+    cost = MISSING_COSTS if isinstance(result.error, Missing | Empty) else 1
+    rank = max(place.history_rank, 3) + cost
+    if rank < GIVE_UP:
+        places.update(history_rank=rank)
+        return Delta()
+    places.update(history_rank=3, history_at=timezone.now())
+    bad = BadRow(
+        "messages_unreadable",
+        "SmartLead never answered for the messages of this lead.",
+        f"campaign {job.remote_id}, lead {job.remote_lead_id}",
+    )
+    return Delta(rejected=_reject(row, "messages", [bad], job.campaign_id), histories=1)
+
+
+def _reject(row: Backfill, source: str, bad: list[BadRow], campaign_id: int) -> int:
+    return rejections.record(
+        brand_id=row.brand_id,
+        source=source,
+        bad=bad,
+        campaign_id=campaign_id,
+        backfill_id=row.pk,
+    )
+
+
+def _count(row: Backfill, delta: Delta, *, error: Exception | None, lease: float) -> None:
+    now = timezone.now()
+    Backfill.objects.filter(pk=row.pk).update(
+        calls=F("calls") + 1,
+        leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
+        leads_new=F("leads_new") + delta.leads.new,
+        leads_changed=F("leads_changed") + delta.leads.changed,
+        messages_new=F("messages_new") + delta.messages.new,
+        rejected=F("rejected") + delta.rejected,
+        history_done=F("history_done") + delta.histories,
+        has_categories=row.has_categories,
+        last_error=str(getattr(error, "detail", "") or error)[:300] if error else "",
+        lease_until=now + timedelta(seconds=lease),
+        **({} if error else {"attempts": 0, "pushbacks": 0}),
+    )
+    progress.add(row, now, leads=delta.leads.seen, messages=delta.messages.seen)

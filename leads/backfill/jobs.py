@@ -1,0 +1,135 @@
+"""What a backfill should fetch next. Each job is one call; PostgreSQL's rows are the queue.
+
+Leads come first, campaign by campaign; then the pages of who replied, which only order the queue;
+then messages, those of the most active first. Failed work goes to the end of its queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.utils import timezone
+
+from leads.models import Backfill, Cursor
+from leads.smartlead.client import PAGE
+
+RANKS = 16  # 0 to 3 as ingested, then one more for each failed try
+GIVE_UP = RANKS
+
+# Rank by rank, each a range of the index; LATERAL stops at the limit. Ordering all ranks at once
+# would walk over everything that was fetched already.
+DUE = """
+SELECT d.campaign_id, k.remote_id, d.lead_id, d.remote_lead_id
+FROM generate_series(0, %(ranks)s) AS r(rank), LATERAL (
+  SELECT c.campaign_id, c.lead_id, c.remote_lead_id, c.history_at FROM leads_campaignlead c
+  WHERE c.brand_id = %(brand)s AND c.history_rank = r.rank AND c.history_at < %(since)s
+  ORDER BY c.history_at LIMIT %(limit)s) AS d
+JOIN leads_campaign k ON k.brand_id = %(brand)s AND k.id = d.campaign_id
+LIMIT %(limit)s"""
+
+COUNT_DUE = """
+SELECT count(*) FROM leads_campaignlead c
+WHERE c.brand_id = %(brand)s AND c.history_at < %(since)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignsJob:
+    """List the campaigns: tells a deleted one from a fault, and a silent SmartLead from both."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoriesJob:
+    """Fetch the categories."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageJob:
+    """Fetch a page of a campaign's leads, or of those that replied."""
+
+    cursor_id: int
+    campaign_id: int
+    remote_id: int
+    offset: int
+    replied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryJob:
+    """Fetch the messages of a lead in a campaign."""
+
+    campaign_id: int
+    remote_id: int
+    lead_id: int
+    remote_lead_id: int
+
+
+Job = CampaignsJob | CategoriesJob | PageJob | HistoryJob
+
+
+def choose(backfill: Backfill, limit: int) -> list[Job]:
+    """Return the next jobs, at most `limit`; none when nothing is left of what may be done.
+
+    Call inside the brand's scope. Reads only.
+    """
+    if backfill.phase == Backfill.Phase.LEADS and not backfill.full:
+        jobs: list[Job] = [] if backfill.has_categories else [CategoriesJob()]
+        for kind in (Cursor.Kind.LEADS, Cursor.Kind.REPLIED):
+            for page in _pages(backfill, kind):
+                if len(jobs) >= limit:
+                    break
+                jobs.append(page)
+            if jobs:
+                return jobs[:limit]
+    if backfill.phase == Backfill.Phase.HISTORY or backfill.full:
+        return list(_due(backfill, limit))
+    return []
+
+
+def count_due(backfill: Backfill) -> int:
+    """Count the leads whose messages this backfill has still to fetch."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_DUE, {"brand": backfill.brand_id, "since": since(backfill)})
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def since(backfill: Backfill) -> datetime:
+    return backfill.history_since or timezone.now()
+
+
+def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
+    cursors = (
+        Cursor.objects.filter(backfill=backfill, kind=kind, state=Cursor.State.OPEN)
+        .select_related("campaign")
+        .order_by("failures", "id")
+    )
+    for cursor in cursors[:20]:
+        # A first page and a failed one go alone: nobody knows yet what lies behind them.
+        alone = cursor.total is None or cursor.failures > 0
+        end = cursor.position + PAGE if alone else max(cursor.total, cursor.position + 1)
+        for offset in range(cursor.position, end, PAGE):
+            yield PageJob(
+                cursor_id=cursor.pk,
+                campaign_id=cursor.campaign_id,
+                remote_id=cursor.campaign.remote_id,
+                offset=offset,
+                replied=kind == Cursor.Kind.REPLIED,
+            )
+
+
+def _due(backfill: Backfill, limit: int) -> Iterator[HistoryJob]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            DUE,
+            {
+                "brand": backfill.brand_id,
+                "since": since(backfill),
+                "ranks": RANKS - 1,
+                "limit": limit,
+            },
+        )
+        for campaign_id, remote_id, lead_id, remote_lead_id in cursor.fetchall():
+            yield HistoryJob(campaign_id, remote_id, lead_id, remote_lead_id)

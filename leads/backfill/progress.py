@@ -1,0 +1,154 @@
+"""How fast a backfill is, how far, and how long still: measured, not promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
+
+from leads.ingest.staging import run
+from leads.models import Backfill, Cursor, Rate
+from leads.smartlead.client import PAGE
+
+MEASURED = timedelta(minutes=5)  # what the rate is measured over
+TOO_SHORT = timedelta(seconds=60)  # a window's burst says nothing yet
+CHART = timedelta(minutes=30)
+CHART_POINTS = 60
+ROLL_UP_AFTER = timedelta(hours=2)
+
+ADD = """
+INSERT INTO leads_rate AS r (brand_id, backfill_id, at, calls, leads, messages)
+VALUES (%(brand)s, %(backfill)s, %(at)s, 1, %(leads)s, %(messages)s)
+ON CONFLICT (backfill_id, at) DO UPDATE SET calls = r.calls + 1,
+  leads = r.leads + excluded.leads, messages = r.messages + excluded.messages"""
+
+ROLL_UP = """
+WITH old AS (
+  DELETE FROM leads_rate WHERE at < %(before)s AND at <> date_trunc('hour', at) RETURNING *)
+INSERT INTO leads_rate AS r (brand_id, backfill_id, at, calls, leads, messages)
+SELECT brand_id, backfill_id, date_trunc('hour', at), sum(calls), sum(leads), sum(messages)
+FROM old GROUP BY 1, 2, 3
+ON CONFLICT (backfill_id, at) DO UPDATE SET calls = r.calls + excluded.calls,
+  leads = r.leads + excluded.leads, messages = r.messages + excluded.messages"""
+
+LEFT = """
+SELECT kind, sum(greatest(ceil((coalesce(total, %(guess)s) - position) / %(page)s::numeric), 1))
+FROM leads_cursor WHERE backfill_id = %(backfill)s AND state = 'open' GROUP BY kind"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A backfill's figures for a person. `per_minute` calls; `eta` seconds, None when unknown."""
+
+    calls_left: int
+    per_minute: float
+    eta: float | None
+    leads_total: int
+    messages_total: int | None
+
+
+def add(backfill: Backfill, now: datetime, *, leads: int, messages: int) -> None:
+    """Count one call into its bucket, in the caller's transaction."""
+    second = int(now.timestamp()) // Rate.BUCKET * Rate.BUCKET
+    run(
+        ADD,
+        {
+            "brand": backfill.brand_id,
+            "backfill": backfill.pk,
+            "at": datetime.fromtimestamp(second, UTC),
+            "leads": leads,
+            "messages": messages,
+        },
+    )
+
+
+def of(backfill: Backfill, now: datetime | None = None) -> Progress:
+    """Measure the backfill. Call inside its brand's scope."""
+    now = now or timezone.now()
+    left = calls_left(backfill)
+    per_minute = calls_per_minute(backfill, now)
+    running = backfill.state == Backfill.State.RUNNING
+    return Progress(
+        calls_left=left,
+        per_minute=per_minute,
+        eta=left / per_minute * 60 if running and per_minute > 0 else None,
+        leads_total=_leads_total(backfill),
+        messages_total=backfill.history_total,
+    )
+
+
+def calls_left(backfill: Backfill) -> int:
+    """Estimate the calls that remain: pages by their cursors, messages one call a lead."""
+    if not backfill.live:
+        return 0
+    unknown = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS, total=None).count()
+    known = _known_total(backfill)
+    guess = max(backfill.planned_leads - known, 0) // unknown if unknown else 0
+    with connection.cursor() as cursor:
+        cursor.execute(LEFT, {"guess": guess, "page": PAGE, "backfill": backfill.pk})
+        pages = {str(kind): int(calls) for kind, calls in cursor.fetchall()}
+    if backfill.history_total is not None and backfill.phase != Backfill.Phase.LEADS:
+        histories = max(backfill.history_total - backfill.history_done, 0)
+    else:
+        histories = max(_leads_total(backfill) - backfill.history_done, 0)
+    return sum(pages.values()) + histories
+
+
+def calls_per_minute(backfill: Backfill, now: datetime) -> float:
+    """Return the measured calls a minute; the limit itself before there is a measurement."""
+    if backfill.started_at is None:
+        return float(backfill.connection.calls_per_minute)
+    began = max(backfill.started_at, now - MEASURED)
+    if now - began < TOO_SHORT:
+        return float(backfill.connection.calls_per_minute)
+    calls = Rate.objects.filter(backfill=backfill, at__gte=began).aggregate(n=Sum("calls"))["n"]
+    return float(calls or 0) / ((now - began).total_seconds() / 60)
+
+
+def chart(backfill: Backfill, now: datetime | None = None) -> list[tuple[datetime, float]]:
+    """Return leads and messages a minute over the last half hour (or the whole run, if shorter).
+
+    Buckets without calls are zeros: a wait is to be seen as one. At most CHART_POINTS points.
+    """
+    if backfill.started_at is None:
+        return []
+    end = min(now or timezone.now(), backfill.ended_at or datetime.max.replace(tzinfo=UTC))
+    begin = max(backfill.started_at, end - CHART)
+    step = _step(end - begin)
+    rows = Rate.objects.filter(backfill=backfill, at__gte=begin - timedelta(seconds=step))
+    sums: dict[int, int] = {}
+    for at, leads, messages in rows.values_list("at", "leads", "messages"):
+        slot = int(at.timestamp()) // step
+        sums[slot] = sums.get(slot, 0) + leads + messages
+    first, last = int(begin.timestamp()) // step, int(end.timestamp()) // step
+    return [
+        (datetime.fromtimestamp(slot * step, UTC), sums.get(slot, 0) * 60 / step)
+        for slot in range(first, last + 1)
+    ]
+
+
+def roll_up(now: datetime) -> int:
+    """Merge old buckets into hours; return how many were written. Inside everyone(); repeatable."""
+    return run(ROLL_UP, {"before": now - ROLL_UP_AFTER})
+
+
+def _step(span: timedelta) -> int:
+    buckets = max(1, round(span.total_seconds() / Rate.BUCKET))
+    return Rate.BUCKET * -(-buckets // CHART_POINTS)
+
+
+def _known_total(backfill: Backfill) -> int:
+    rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
+    return int(rows.aggregate(n=Sum("total"))["n"] or 0)
+
+
+def _leads_total(backfill: Backfill) -> int:
+    """Places in campaigns: what the cursors know, or the plan where it is more."""
+    known = _known_total(backfill)
+    exact = not Cursor.objects.filter(
+        backfill=backfill, kind=Cursor.Kind.LEADS, total=None
+    ).exists()
+    return known if exact else max(known, backfill.planned_leads)

@@ -1,0 +1,98 @@
+"""Connecting SmartLead: the key is proven by a real call, sealed, and never shown again."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from accounts.models import User
+from billing import entitlements
+from leads import sources
+from leads.backfill import control
+from leads.models import Backfill, Connection
+from leads.smartlead import client, parse
+from leads.smartlead.gate import Gate
+from leads.smartlead.parse import CampaignInfo
+from saas import audit
+from saas.errors import Refused
+from saas.ratelimit import Limit
+from saas.tenancy import scope
+
+HINT = 4
+LONGEST_KEY = 200
+
+
+def current() -> Connection | None:
+    """Return the scope's connection, connected or not."""
+    found: Connection | None = Connection.objects.first()
+    return found
+
+
+def connect(*, brand_id: int, api_key: str, actor: User | None) -> Connection:
+    """Prove the key with a call, then save it sealed, in place of an earlier one.
+
+    Calls SmartLead, so no transaction may be open. Raises Refused with words for a wrong key, a
+    silent SmartLead or a plan without connections; then nothing has changed. A run that was parked
+    for a refused key goes on.
+    """
+    key = api_key.strip()
+    if not key or len(key) > LONGEST_KEY or not key.isprintable():
+        raise Refused("bad_key", "That is not an API key. Copy it again from SmartLead.")
+    with scope(brand_id):
+        existing = current()
+        if existing is None and entitlements.of(brand_id).connections < 1:
+            raise Refused("no_connections", "Your plan does not include a SmartLead connection.")
+    limit = existing.limit if existing else Limit(50, 60.0, 5)
+    found = parse.campaigns(Gate(brand_id, limit).call(lambda: client.campaigns(key)))
+    with scope(brand_id):
+        connection = _save(key, found, actor)
+    control.go_on(brand_id, (Backfill.Wait.BAD_KEY,), reason="a new key")
+    return connection
+
+
+def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection:
+    connection = Connection.objects.select_for_update(no_key=True).first() or Connection()
+    action = "connection.replaced" if connection.pk else "connection.created"
+    connection.api_key = key
+    # Of a short key, the last four characters would be too much of it.
+    connection.key_hint = key[-HINT:] if len(key) >= 4 * HINT else ""
+    connection.state = Connection.State.WORKING
+    connection.checked_at = timezone.now()
+    connection.save()
+    sources.save_campaigns(connection, found)
+    audit.record(action, connection, actor=actor)
+    return connection
+
+
+def disconnect(*, brand_id: int, actor: User | None) -> None:
+    """Forget the key. A live backfill is cancelled; campaigns, leads and messages stay."""
+    with scope(brand_id):
+        connection = Connection.objects.select_for_update(no_key=True).first()
+        if connection is None or connection.state == Connection.State.DISCONNECTED:
+            return
+        run = control.live()
+        if run is not None:
+            control.cancel(brand_id=brand_id, backfill_id=run.pk, actor=actor)
+        connection.api_key = ""
+        connection.key_hint = ""
+        connection.state = Connection.State.DISCONNECTED
+        connection.save()
+        audit.record("connection.removed", connection, actor=actor)
+
+
+def set_limits(
+    *, brand_id: int, calls_per_minute: int, in_flight: int, actor: User | None
+) -> Connection:
+    """Change how much the brand may ask of SmartLead. Takes effect with the next stride."""
+    with scope(brand_id):
+        connection: Connection | None = Connection.objects.select_for_update(no_key=True).first()
+        if connection is None:
+            raise Refused("not_connected", "Connect SmartLead first.")
+        changes = {
+            "calls_per_minute": [connection.calls_per_minute, calls_per_minute],
+            "in_flight": [connection.in_flight, in_flight],
+        }
+        connection.calls_per_minute = calls_per_minute
+        connection.in_flight = in_flight
+        connection.save(update_fields=["calls_per_minute", "in_flight"])
+        audit.record("connection.limits_changed", connection, actor=actor, changes=changes)
+        return connection

@@ -1,0 +1,19 @@
+"""The tasks of leads: thin, short, safe to repeat. PostgreSQL owns the work."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from leads.backfill import engine, sweep
+
+
+@shared_task(name="leads.stride")
+def stride(brand_id: int, backfill_id: int) -> None:
+    """Carry one backfill on for a few seconds."""
+    engine.stride(brand_id, backfill_id)
+
+
+@shared_task(name="leads.sweep")
+def sweep_backfills() -> None:
+    """Wake what a lost message, a killed worker or a missed event left behind."""
+    sweep.run()
