@@ -13,5 +13,6 @@ class VpnConfig(AppConfig):
     def ready(self) -> None:
         from billing import entitlements
         from saas.celery import wake
+        from vpn import cards  # noqa: F401
 
         entitlements.on_change(lambda brand_id: wake("vpn.converge", brand_id))

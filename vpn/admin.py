@@ -1,0 +1,160 @@
+"""Staff's view on the VPN: servers can be added and turned off, devices revoked; the rest is read.
+
+A server's agent token is shown once, on the page that answers its issue.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from accounts.models import User
+from saas import audit
+from vpn import devices, servers
+from vpn.models import AddressLease, Counter, Device, DeviceUsage, Peer, Server, UsageSample
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Nothing is added, changed or deleted by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
+        return False
+
+
+def _staff(request: HttpRequest) -> User:
+    return cast("User", request.user)  # the admin site admits nobody else
+
+
+@admin.register(Server)
+class ServerAdmin(admin.ModelAdmin[Server]):
+    list_display = ("name", "region", "enabled", "online", "peers", "key_is_ours", "last_seen_at")
+    list_filter = ("enabled",)
+    search_fields = ("name", "region", "endpoint_host")
+    readonly_fields = ("last_seen_at", "reported", "created_at")
+    actions = ("issue_token",)
+
+    @admin.display(boolean=True)
+    def online(self, server: Server) -> bool:
+        return server.is_online(timezone.now())
+
+    @admin.display(description="Peers on the node")
+    def peers(self, server: Server) -> int:
+        return int(server.reported.get("peers", 0))
+
+    @admin.display(boolean=True, description="Key as known")
+    def key_is_ours(self, server: Server) -> bool:
+        told: str = server.reported.get("key", server.public_key)
+        return told == server.public_key
+
+    @admin.action(description="Issue a new agent token (the old one stops working)")
+    def issue_token(self, request: HttpRequest, chosen: QuerySet[Server]) -> HttpResponse:
+        return self._issue(request, list(chosen))
+
+    def response_add(
+        self,
+        request: HttpRequest,
+        obj: Server,
+        post_url_continue: str | None = None,  # noqa: ARG002
+    ) -> HttpResponse:
+        return self._issue(request, [obj])
+
+    def save_model(
+        self, request: HttpRequest, obj: Server, form: ModelForm[Server], change: bool
+    ) -> None:
+        before = Server.objects.filter(pk=obj.pk).values(*form.changed_data).first() or {}
+        super().save_model(request, obj, form, change)
+        audit.record(
+            "server.changed" if change else "server.registered",
+            obj,
+            actor=_staff(request),
+            changes={
+                name: [str(before.get(name, "")), str(getattr(obj, name))]
+                for name in form.changed_data
+            },
+        )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Server | None = None) -> bool:  # noqa: ARG002
+        return False  # its devices and their usage hang on it: turn it off instead
+
+    def _issue(self, request: HttpRequest, chosen: list[Server]) -> HttpResponse:
+        """Answer with new tokens on the page itself: a message would lie in a cookie meanwhile."""
+        issued = [(s, servers.rotate_token(s, actor=_staff(request))) for s in chosen]
+        context = {**self.admin_site.each_context(request), "issued": issued}
+        response = TemplateResponse(request, "vpn/server_token.html", context)
+        response["Cache-Control"] = "no-store, private"
+        return response
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnly):
+    list_display = ("name", "brand", "owner", "server", "created_at", "suspended_at", "revoked_at")
+    list_filter = ("server", "protocol")
+    list_select_related = ("brand", "owner", "server")
+    search_fields = ("name", "brand__name", "owner__email")
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke: cut off for good", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        revoked = 0
+        for device in chosen.filter(revoked_at=None):
+            devices.revoke(
+                device_id=device.pk,
+                brand_id=device.brand_id,
+                actor=_staff(request),
+                reason="revoked by staff",
+            )
+            revoked += 1
+        self.message_user(request, f"Revoked: {revoked}.")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("vpn.change_device")
+
+
+@admin.register(AddressLease)
+class AddressLeaseAdmin(ReadOnly):
+    list_display = ("address", "server", "device", "brand", "created_at", "released_at")
+    list_filter = ("server",)
+    list_select_related = ("server", "device", "brand")
+    search_fields = ("address",)
+
+
+@admin.register(Peer)
+class PeerAdmin(ReadOnly):
+    list_display = ("public_key", "device", "server", "last_handshake_at", "retired_at")
+    list_select_related = ("device", "server")
+    search_fields = ("public_key",)
+    exclude = ("preshared_key",)
+
+
+@admin.register(DeviceUsage)
+class DeviceUsageAdmin(ReadOnly):
+    list_display = ("day", "device", "server", "brand", "received", "sent")
+    list_filter = ("server",)
+    list_select_related = ("device", "server", "brand")
+    date_hierarchy = "day"
+
+
+@admin.register(UsageSample)
+class UsageSampleAdmin(ReadOnly):
+    list_display = ("counted_at", "device", "server", "epoch", "sample", "received", "sent")
+    list_select_related = ("device", "server")
+    show_full_result_count = False
+
+
+@admin.register(Counter)
+class CounterAdmin(ReadOnly):
+    list_display = ("peer", "epoch", "received", "sent")
+    list_select_related = ("peer",)
+    show_full_result_count = False

@@ -1,0 +1,42 @@
+"""Words for amounts of data and for the state of a device."""
+
+from __future__ import annotations
+
+from django import template
+
+register = template.Library()
+
+NARROW_SPACE = "\u202f"
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+STATES = {
+    "connected": ("Connected", "green", "done"),
+    "idle": ("Not connected", "grey", "dot"),
+    "new": ("Never connected", "blue", "info"),
+    "suspended": ("Suspended", "amber", "pause"),
+    "revoked": ("Revoked", "red", "stop"),
+}
+
+
+@register.filter
+def data_size(count: int | None) -> str:
+    """Bytes for a person, in decimal units: 38200000000 is "38.2 GB"."""
+    value, unit = scaled(count or 0)
+    text = f"{value:.0f}" if unit == "B" or value >= 100 else f"{value:.1f}"
+    return f"{text}{NARROW_SPACE}{unit}"
+
+
+@register.inclusion_tag("ui/pill.html")
+def device_pill(status: str) -> dict[str, str]:
+    """The state of a device, as `vpn.models.status_of` names it."""
+    label, tone, icon = STATES[status]
+    return {"label": label, "tone": tone, "icon": icon}
+
+
+def scaled(count: float) -> tuple[float, str]:
+    """Return `count` bytes in the largest unit of which there is at least one."""
+    value, unit = float(count), UNITS[0]
+    for unit in UNITS:  # noqa: B007 - the last one stands for everything larger
+        if value < 999.5:
+            break
+        value /= 1000
+    return value, unit
