@@ -34,9 +34,7 @@ def device_pill(status: str) -> dict[str, str]:
 
 def scaled(count: float) -> tuple[float, str]:
     """Return `count` bytes in the largest unit of which there is at least one."""
-    value, unit = float(count), UNITS[0]
-    for unit in UNITS:  # noqa: B007 - the last one stands for everything larger
-        if value < 999.5:
-            break
-        value /= 1000
-    return value, unit
+    value, step = float(count), 0
+    while value >= 999.5 and step < len(UNITS) - 1:
+        value, step = value / 1000, step + 1
+    return value, UNITS[step]
