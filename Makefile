@@ -25,7 +25,7 @@ test-fast: setup
 	@exec $(RUN) -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not e2e and not chaos" $(ARGS)
 
 check: setup
-	@exec $(RUN) -m tests.check $(ARGS)
+	@exec $(RUN) -m tests.checks $(ARGS)
 
 bench: setup
 	@exec $(RUN) -m tests.bench $(or $(ARGS),--all)

@@ -21,6 +21,7 @@ from saas.tenancy import everyone
 Listener = Callable[[Brand, User], None]
 _listeners: list[Listener] = []
 
+UNMISTAKABLE = "abcdefghjkmnpqrstuvwxyz23456789"  # pragma: allowlist secret
 RESERVED_SLUGS = frozenset({"new", "admin", "static", "accounts", "webhooks"})
 
 
@@ -69,7 +70,7 @@ def update(brand: Brand, *, name: str, email: str, time_zone: str, actor: User) 
 def _free_slug(name: str) -> str:
     base = slugify(name)[:50] or "brand"
     if base in RESERVED_SLUGS or Brand.objects.filter(slug=base).exists():
-        return f"{base}-{get_random_string(6, 'abcdefghjkmnpqrstuvwxyz23456789')}"
+        return f"{base}-{get_random_string(6, UNMISTAKABLE)}"
     return base
 
 

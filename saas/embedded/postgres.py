@@ -49,7 +49,7 @@ TUNING = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # pragma: allowlist secret
 }
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 # For data that dies with the run: a crash may lose all of it.

@@ -1,0 +1,1 @@
+"""What `make check` runs: everything that judges the code without running the product."""
