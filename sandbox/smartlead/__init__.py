@@ -27,7 +27,7 @@ def create_app(state_dir: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await courier.stop()
+        await courier.drop()
 
     webhooks = Route(
         "/campaigns/{campaign}/webhooks",

@@ -36,6 +36,7 @@ class Controls:
 
     def __init__(self, registry: Registry, courier: Courier) -> None:
         self.registry = registry
+        self.courier = courier
         self.toucher = touch.Toucher(registry, courier)
 
     async def accounts(self, request: Request) -> Response:
@@ -118,6 +119,7 @@ class Controls:
 
     async def reset(self, request: Request) -> Response:
         """POST: forgets everything that is not in the seed."""
+        await self.courier.drop()
         self.registry.reset()
         self.registry.save()
         return JSONResponse({"reset": True})

@@ -75,7 +75,7 @@ class Courier:
             task.add_done_callback(self._tasks.discard)
         return len(wanted) * times
 
-    async def stop(self) -> None:
+    async def drop(self) -> None:
         """Gives up what is still to be delivered."""
         for task in list(self._tasks):
             task.cancel()

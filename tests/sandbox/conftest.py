@@ -57,10 +57,10 @@ class Running:
         return int(account["campaign_list"][number]["id"])
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code; fails when it takes longer than 3 seconds."""
+        """SIGTERM, and the exit code; fails when it takes longer than 20 seconds."""
         self.client.close()
         self.process.terminate()
-        code = self.process.wait(3)
+        code = self.process.wait(20)
         if self.process.stdout:
             self.process.stdout.close()
         return code

@@ -18,7 +18,7 @@ import pytest
 from tests.sandbox.conftest import BASE, Running
 
 
-def test_it_stops_within_two_seconds_although_an_answer_is_still_due(
+def test_it_stops_soon_although_an_answer_is_due_in_a_minute(
     start_sandbox: Callable[..., Running],
 ) -> None:
     sandbox = start_sandbox()
@@ -26,14 +26,14 @@ def test_it_stops_within_two_seconds_although_an_answer_is_still_due(
     sandbox.control("faults", kind="slow", delay=60)
     waiting = threading.Thread(target=_ask_and_bear_it, args=(sandbox, key))
     waiting.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not sandbox.counters(key)["in_flight"] and time.monotonic() < deadline:
         time.sleep(0.01)
     began = time.monotonic()
     sandbox.process.terminate()
-    assert sandbox.process.wait(5) == 0
-    assert time.monotonic() - began < 2
-    waiting.join(5)
+    assert sandbox.process.wait(20) == 0
+    assert time.monotonic() - began < 10  # 1.4 s on an idle machine
+    waiting.join(20)
     assert not (sandbox.state / "ports.json").exists()
 
 
@@ -42,7 +42,7 @@ def _ask_and_bear_it(sandbox: Running, key: str) -> None:
         httpx.get(
             f"{sandbox.url}/smartlead/api/v1/campaigns?api_key={key}",
             headers={"User-Agent": "Harbor"},
-            timeout=10,
+            timeout=60,
         ).raise_for_status()
 
 
@@ -88,6 +88,6 @@ def test_no_key_is_ever_written_to_the_output(start_sandbox: Callable[..., Runni
     sandbox.get("/campaigns", key)
     sandbox.get("/campaigns/1/nothing", key)
     sandbox.process.terminate()
-    output, _ = sandbox.process.communicate(timeout=5)
+    output, _ = sandbox.process.communicate(timeout=30)
     assert "Sandbox at" in output
     assert "secretive" not in output

@@ -30,7 +30,7 @@ class Receiver(ThreadingHTTPServer):
 
     def bodies(self, count: int) -> list[dict[str, Any]]:
         """The first `count` bodies, once they are there."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while len(self.got) < count and time.monotonic() < deadline:
             time.sleep(0.01)
         return [json.loads(body) for _, body in self.got[:count]]
