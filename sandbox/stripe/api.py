@@ -159,7 +159,7 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> Response:
         """The answer with Stripe's headers; kept under the call's key when `saved`."""
-        content = json.dumps(body, indent=2)
+        content = json.dumps(body)
         if saved and call.key:
             self._keep(call, status, content)
         if self.violations is not None:

@@ -16,8 +16,7 @@ from typing import Any
 from jsonschema import Draft4Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-Schema = dict[str, Any]
-REF = "#/components/schemas/"
+from sandbox.stripe.schema import REF, Schema, fits, strict
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,17 @@ class Contract:
         return self._check(schema, {"$ref": REF + schema}, body)
 
     def _check(self, key: str, schema: Schema, body: Any, label: str = "") -> list[str]:
+        if fits(body, schema, self._schemas):
+            return []
         validator = self._validators.get(key)
         if validator is None:
-            closed = {**_strict(schema), "components": {"schemas": self._strict_schemas}}
+            closed = {**strict(schema), "components": {"schemas": self._strict_schemas}}
             validator = self._validators[key] = Draft4Validator(closed)
         return [f"{label or key}: {_explain(error)}" for error in validator.iter_errors(body)]
 
     @cached_property
     def _strict_schemas(self) -> dict[str, Schema]:
-        return {name: _strict(schema) for name, schema in self._schemas.items()}
+        return {name: strict(schema) for name, schema in self._schemas.items()}
 
     @cached_property
     def _by_shape(self) -> dict[tuple[str, int], list[Operation]]:
@@ -128,22 +129,6 @@ def _score(template: list[str], segments: list[str]) -> int | None:
         elif not (expected.startswith("{") and actual):
             return None
     return score
-
-
-def _strict(schema: Any) -> Any:
-    """Draft 4 as validators know it: `nullable` becomes a null alternative, objects are closed."""
-    if isinstance(schema, list):
-        return [_strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    result = {
-        key: ({k: _strict(v) for k, v in value.items()} if key == "properties" else _strict(value))
-        for key, value in schema.items()
-        if key not in ("nullable", "format")
-    }
-    if "properties" in result:
-        result.setdefault("additionalProperties", False)
-    return {"anyOf": [result, {"type": "null"}]} if schema.get("nullable") else result
 
 
 def _explain(error: ValidationError) -> str:

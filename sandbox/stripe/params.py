@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Never
 
-from sandbox.stripe.contract import Schema
 from sandbox.stripe.errors import InvalidParameters
+from sandbox.stripe.schema import Schema
 
 Raw = dict[str, Any]
 _KEY = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")

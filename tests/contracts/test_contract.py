@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft4Validator
+
 from sandbox.stripe.registry import ROUTES
+from sandbox.stripe.schema import REF, fits, strict
 from tests.contracts import contract, validate_request, validate_response
 
+INVOICE: dict[str, Any] = json.loads(Path(__file__).with_name("invoice.json").read_text())
 DELETED = {"id": "cus_1", "object": "customer", "deleted": True}
 CUSTOMER = {
     "id": "cus_1",
@@ -79,3 +90,33 @@ def test_everything_the_sandbox_serves_is_in_the_contract() -> None:
 
     assert len(ROUTES) > 70
     assert [key for key in ROUTES if contract().operation(*key) is None] == []
+
+
+@given(st.data())
+def test_the_quick_check_and_jsonschema_are_of_one_opinion(data: st.DataObject) -> None:
+    """Damages a good invoice in one place; both must say the same of the result."""
+    body = copy.deepcopy(INVOICE)
+    holder, key = data.draw(st.sampled_from(list(places(body))))
+    damage = st.sampled_from([None, True, 7, -1.5, "text", "", [], {}, {"id": "x"}, [None]])
+    if data.draw(st.booleans()):
+        holder[key] = data.draw(damage)
+    else:
+        holder.pop(key)
+    quick = fits(body, {"$ref": REF + "invoice"}, contract()._schemas)
+    slow = jsonschema_of("invoice").is_valid(body)
+    assert quick == slow
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place of a document, as the container and the key in it."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in pairs:
+        yield node, key
+        if isinstance(value, dict | list):
+            yield from places(value)
+
+
+@cache
+def jsonschema_of(name: str) -> Draft4Validator:
+    schemas = {key: strict(schema) for key, schema in contract()._schemas.items()}
+    return Draft4Validator({"$ref": REF + name, "components": {"schemas": schemas}})
