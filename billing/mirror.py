@@ -35,7 +35,7 @@ def process(event: dict[str, Any]) -> None:
 
 def tame() -> None:
     """Take the secret key and all writes at Stripe away from dj-stripe (module docstring)."""
-    from djstripe.models import Account, APIKey, Customer
+    from djstripe.models import Account, APIKey, Customer, Session
     from djstripe.models.base import StripeModel
 
     stripe.max_network_retries = 0
@@ -47,6 +47,7 @@ def tame() -> None:
     StripeModel._api_create = classmethod(_no_write)
     StripeModel._api_update = StripeModel._api_delete = _no_write
     Customer.purge = _purge_here
+    Session.expand_fields = []  # it asks for a breakdown of taxes that nobody reads
     pre_save.connect(_no_key, sender=APIKey, dispatch_uid="no Stripe key in the database")
 
 

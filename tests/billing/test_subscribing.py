@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from billing import entitlements
@@ -42,7 +43,7 @@ def test_from_trial_to_active_through_checkout(
     customer: Client, brand: Any, stripe: Stripe
 ) -> None:
     back = stripe.pay(choose(customer, brand)).headers["Location"]
-    assert back.startswith(f"http://testserver/b/{brand.slug}/billing/return/?session=cs_")
+    assert back.startswith(f"{settings.PUBLIC_URL}/b/{brand.slug}/billing/return/?session=cs_")
     assert account(brand).standing == "trialing"
     assert "We are confirming your payment" in customer.get(back).content.decode()
 
