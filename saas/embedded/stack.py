@@ -5,7 +5,9 @@ DATABASE_URL and REDIS_URL, when set, are used as they are; otherwise our own se
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import sys
 import time
 import urllib.error
@@ -19,6 +21,7 @@ from saas.embedded.postgres import Postgres
 from saas.embedded.supervisor import Program, Say, Supervisor, end_orphans
 from saas.embedded.valkey import Valkey
 
+PREPARED_BY = ("saas", "accounts", "billing", "leads", "vpn", "vendor_migrations")
 WORKER_STOPS_WITHIN = 100  # seconds: a task may take 90 (settings.CELERY_TASK_TIME_LIMIT)
 WEB_STOPS_WITHIN = 35
 
@@ -59,12 +62,14 @@ class Stack:
         self.wishes = wishes
         self.supervisor = supervisor
         self._postgres = Postgres(folder, log=self._log("postgres"), pid_file=self._pid("postgres"))
+        self._embedded = True
         self._valkey = Valkey(folder, log=self._log("valkey"), pid_file=self._pid("valkey"))
 
     def start(self) -> None:
         if self.wishes.fresh:
             self._postgres.destroy()
             state.forget(self.folder)
+        shutil.rmtree(self.folder / "metrics", ignore_errors=True)  # of processes that are gone
         env = self._environment()
         sandbox = self._program("sandbox", self._sandbox_command(env), env, ready=self._mail_page)
         self.supervisor.launch(sandbox)
@@ -86,6 +91,18 @@ class Stack:
         ]
         self.supervisor.launch(*programs)
         self.supervisor.wait(*programs)
+        self._start_node(env)
+
+    def _start_node(self, env: dict[str, str]) -> None:
+        """The simulated VPN node, once the demo data has given it a place and a token."""
+        token = self.folder / "node" / "token"
+        if not token.exists():
+            return
+        argv = [
+            *commands.module("sandbox.node", "--api", env["PUBLIC_URL"]),
+            *("--token-file", str(token), "--state", str(token.parent)),
+        ]
+        self.supervisor.start(self._program("node", argv, env, ready=lambda: True))
 
     def _environment(self) -> dict[str, str]:
         """What is set outside wins; bytecode is always kept, or each start would compile anew."""
@@ -111,7 +128,8 @@ class Stack:
         return env
 
     def _start_servers(self, env: dict[str, str]) -> None:
-        if "DATABASE_URL" not in env:
+        self._embedded = "DATABASE_URL" not in env
+        if self._embedded:
             self.supervisor.start(self._postgres)
             env["DATABASE_URL"] = self._postgres.url()
         if "REDIS_URL" not in env:
@@ -129,7 +147,9 @@ class Stack:
         return answers(f"{self._sandbox}/mail/")
 
     def _prepare(self, env: dict[str, str]) -> None:
-        if self.supervisor.stopping.is_set():
+        """Migrations, catalogue, demo data; skipped when neither code nor database is new."""
+        stamp, wanted = self.folder / "prepared", self._fingerprint(env)
+        if self.supervisor.stopping.is_set() or (stamp.exists() and stamp.read_text() == wanted):
             return
         wishes = ["--brands", str(self.wishes.brands), "--leads", str(self.wishes.leads)]
         began = time.monotonic()
@@ -139,7 +159,19 @@ class Stack:
             log=self._log("prepare"),
             env=env,
         )
-        self.supervisor.say(f"  {'prepare':<10} done    {time.monotonic() - began:5.1f} s")
+        if not self.supervisor.stopping.is_set():
+            stamp.write_text(wanted)
+            self.supervisor.say(f"  {'prepare':<10} done    {time.monotonic() - began:5.1f} s")
+
+    def _fingerprint(self, env: dict[str, str]) -> str:
+        """Changes with our code, the packages, and the databases of ours and of the sandbox."""
+        digest = hashlib.sha256((commands.BASE / "requirements.txt").read_bytes())
+        for part in PREPARED_BY:
+            for path in sorted((commands.BASE / part).rglob("*.py")):
+                digest.update(path.read_bytes())
+        born = [self._postgres.data / "PG_VERSION", self.folder / "sandbox" / "stripe"]
+        marks = [str(path.stat().st_ino) if path.exists() else "" for path in born]
+        return " ".join([digest.hexdigest(), *marks, "" if self._embedded else env["DATABASE_URL"]])
 
     def _program(
         self,

@@ -80,7 +80,8 @@ def only_one(folder: Path) -> Iterator[None]:
 
 def forget(folder: Path) -> None:
     """Remove everything that a start made, but keep logs and the tests' template."""
-    for name in ("valkey", "sandbox", "node", "run", "ready"):
+    for name in ("valkey", "sandbox", "node", "run", "ready", "metrics"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for path in [*folder.glob("*.env"), folder / "env", *folder.glob("celerybeat-schedule*")]:
+    made = ("secrets.env", "env", "prepared", "logins.txt", "celerybeat-schedule*")
+    for path in (path for name in made for path in folder.glob(name)):
         path.unlink(missing_ok=True)
