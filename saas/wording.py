@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """How far away a moment is: "just now", "5 min ago", "in 3 h"; beyond a week its date.
+    """How far away a moment is: "just now", "5 min ago", "in 3 h"; beyond a month its date.
 
     static/js/app.js refreshes what stands on a page by the same rules.
     """
@@ -46,7 +46,7 @@ def ago(moment: datetime, now: datetime) -> str:
     size = abs(away)
     if size < 45:
         return "just now" if away >= 0 else "in a moment"
-    if size >= 7 * 86_400:
+    if size >= 30 * 86_400:
         return date_format(moment, "j M" if size < YEAR / 2 else "j M Y")
     unit, count = _nearest(size)
     return f"{count} {unit} ago" if away >= 0 else f"in {count} {unit}"

@@ -179,7 +179,7 @@
     words(away) {
       const size = Math.abs(away);
       if (size < 45) return away >= 0 ? "just now" : "in a moment";
-      if (size >= 7 * 86400) return "";
+      if (size >= 30 * 86400) return "";
       const [count, unit] = times.nearest(size);
       return away >= 0 ? `${count} ${unit} ago` : `in ${count} ${unit}`;
     },

@@ -67,7 +67,8 @@ class Camera:
                 finding.problems.append(f"can't be opened: {error.message.splitlines()[0]}")
                 return finding
             suffix = "" if theme == "light" else f"-{theme}"
-            page.screenshot(path=self.out / f"{shot.name}-{width}{suffix}.png", full_page=True)
+            _grow(page, width)
+            page.screenshot(path=self.out / f"{shot.name}-{width}{suffix}.png")
             page.remove_listener("console", hear)  # axe breaks the policy itself, and is told so
             finding.problems += _judge(page, width)
         return finding
@@ -123,7 +124,7 @@ class Camera:
 
 
 def read_logins(text: str) -> dict[str, Login]:
-    """Read what the demo printed: lines with an address and a password, told apart by their words."""
+    """Read the demo's lines with an address and a password; their words tell the role."""
     found: dict[str, Login] = {}
     words = {"staff": "staff", "trial": "trial", "past due": "past_due", "active": "active"}
     for row in text.splitlines():
@@ -138,6 +139,12 @@ def _hear(message: ConsoleMessage, shot: Shot, finding: Finding) -> None:
     expected = shot.status != 200 and f"status of {shot.status}" in message.text
     if message.type == "error" and not expected:
         finding.problems.append(f"console: {message.text[:160]}")
+
+
+def _grow(page: Page, width: int) -> None:
+    """Make the window as tall as the page: then what sticks to its edges stands where it belongs."""
+    height = int(page.evaluate("document.documentElement.scrollHeight"))
+    page.set_viewport_size({"width": width, "height": max(height, HEIGHTS[width])})
 
 
 def _judge(page: Page, width: int) -> list[str]:

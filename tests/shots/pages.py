@@ -1,7 +1,7 @@
 """Which pages there are, who opens each, and what to press before the picture is taken.
 
-A page that only exists once there is something in a list is reached as a person reaches it: `follow`
-is the first link in the list before it.
+A page that only exists once there is something in a list is reached as people do: `follow` is
+the first link in the list before it.
 """
 
 from __future__ import annotations
