@@ -142,7 +142,7 @@ def _hear(message: ConsoleMessage, shot: Shot, finding: Finding) -> None:
 
 
 def _grow(page: Page, width: int) -> None:
-    """Make the window as tall as the page: then what sticks to its edges stands where it belongs."""
+    """Make the window as tall as the page: what sticks to its edges is then in its place."""
     height = int(page.evaluate("document.documentElement.scrollHeight"))
     page.set_viewport_size({"width": width, "height": max(height, HEIGHTS[width])})
 
