@@ -97,4 +97,4 @@ async def _index(request: Request) -> Response:
         "and no card is charged. "
         f'Harbor itself is at <a href="{escape(known.app_url)}">{escape(known.app_url)}</a>.</p>'
     )
-    return page("Harbor sandbox", f'{lead}<ul class="cards">{items}</ul>')
+    return page("Stand-ins", f'{lead}<ul class="cards">{items}</ul>')

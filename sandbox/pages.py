@@ -30,6 +30,7 @@ def page(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)} · Harbor sandbox</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/sandbox.css">
 </head>
 <body>

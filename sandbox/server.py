@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sandbox.app import Addresses, create_app
-from sandbox.control import write_json
+from sandbox.control import read_json, write_json
 from sandbox.mail import Store, listen
 
 HOST = "127.0.0.1"
@@ -93,7 +93,13 @@ async def _serve(
     finally:
         announcing.cancel()
         receiver.close()
-        (state / "ports.json").unlink(missing_ok=True)
+        _withdraw(state / "ports.json")
+
+
+def _withdraw(path: Path) -> None:
+    """Takes ports.json away, unless a successor on the same state has already written its own."""
+    if read_json(path).get("pid") == os.getpid():
+        path.unlink(missing_ok=True)
 
 
 async def _announce(server: uvicorn.Server, path: Path, addresses: Addresses) -> None:
