@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from billing import catalog
 from billing.admission import Admission, Refusal, Terms, closed, decide
 from billing.models import BillingAccount
 from saas.errors import Bug
+from saas.tenancy import in_scope
 
 __all__ = ["Admission", "Entitlements", "admit_leads", "changed", "of", "of_many", "on_change"]
 
@@ -66,7 +67,7 @@ def admit_leads(brand_id: int, wanted: int, now: datetime | None = None) -> Admi
     the trial. Without `now` the clock is read after the lock was won, which is what an ingest
     wants: a wait for the lock must not carry leads over the trial's end.
     """
-    if not connection.in_atomic_block:
+    if not in_scope():
         raise Bug("admit_leads outside of the transaction that inserts the leads")
     account = BillingAccount.objects.select_for_update(no_key=True).get(brand_id=brand_id)
     admission = decide(terms(account), wanted, now or timezone.now())
