@@ -12,6 +12,7 @@ class LeadsConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import entitlements
+        from leads import cards, holdings  # noqa: F401 - they register themselves
         from leads.backfill import listeners
 
         entitlements.on_change(listeners.rights_changed)

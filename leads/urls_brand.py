@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from leads.views import backfills, connection, leads
 
 app_name = "leads"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("leads/", leads.lead_list, name="list"),
+    path("leads/<int:lead_id>/", leads.lead_detail, name="detail"),
+    path("connection/", connection.connection, name="connection"),
+    path("connection/limits/", connection.limits, name="connection_limits"),
+    path("connection/disconnect/", connection.disconnect, name="disconnect"),
+    path("backfills/", backfills.backfills, name="backfills"),
+    path("backfills/plan/", backfills.make_plan, name="plan"),
+    path("backfills/<int:backfill_id>/", backfills.backfill, name="backfill"),
+    path("backfills/<int:backfill_id>/start/", backfills.start, name="start"),
+    path("backfills/<int:backfill_id>/pause/", backfills.pause, name="pause"),
+    path("backfills/<int:backfill_id>/resume/", backfills.resume, name="resume"),
+    path("backfills/<int:backfill_id>/cancel/", backfills.cancel, name="cancel"),
+]

@@ -154,11 +154,19 @@ class Stack:
         wishes = ["--brands", str(self.wishes.brands), "--leads", str(self.wishes.leads)]
         began = time.monotonic()
         self.supervisor.run(
-            commands.manage("prepare", *wishes),
+            commands.manage("prepare"),
             name="prepare",
             log=self._log("prepare"),
             env=env,
         )
+        logins = self.folder / "logins.txt"
+        if not logins.exists():
+            self.supervisor.run(
+                commands.module("sandbox.demo", *wishes, "--logins", str(logins)),
+                name="demo",
+                log=self._log("demo"),
+                env=env,
+            )
         if not self.supervisor.stopping.is_set():
             stamp.write_text(wanted)
             self.supervisor.say(f"  {'prepare':<10} done    {time.monotonic() - began:5.1f} s")

@@ -1,0 +1,106 @@
+"""The admin's pages of leads. The API key has none: nothing here can show or set it.
+
+Lead, CampaignLead and Message have composite keys, which the admin can't edit; staff see their
+numbers on the backfill.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.models import User
+from leads.backfill import control
+from leads.models import Backfill, Campaign, Connection, Cursor, Rejection
+from saas.errors import Refused
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Rows that services write; staff look at them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnly):
+    list_display = ("brand", "state", "key_hint", "calls_per_minute", "in_flight", "checked_at")
+    list_filter = ("state",)
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    exclude = ("api_key",)
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ReadOnly):
+    list_display = ("name", "brand", "status", "remote_id", "started_at")
+    list_filter = ("status",)
+    list_select_related = ("brand",)
+    search_fields = ("name", "brand__name")
+
+
+@admin.register(Rejection)
+class RejectionAdmin(ReadOnly):
+    list_display = ("reason", "brand", "source", "detail", "seen", "created_at")
+    list_filter = ("reason", "source")
+    list_select_related = ("brand",)
+
+
+class CursorInline(admin.TabularInline[Cursor, Backfill]):
+    model = Cursor
+    extra = 0
+    can_delete = False
+    fields = ("campaign", "kind", "state", "position", "total", "failures")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+@admin.register(Backfill)
+class BackfillAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "state", "phase", "wait", "leads_new", "messages_new", "calls", "due_at",
+        "lease_until", "attempts", "last_error",
+    )  # fmt: skip
+    list_filter = ("state", "phase", "wait")
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    inlines = (CursorInline,)
+    actions = ("pause", "resume", "cancel")
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("leads.change_backfill")
+
+    def _each(self, request: HttpRequest, rows: QuerySet[Backfill], verb: str) -> None:
+        done = 0
+        actor = request.user if isinstance(request.user, User) else None
+        for row in rows:
+            try:
+                getattr(control, verb)(brand_id=row.brand_id, backfill_id=row.pk, actor=actor)
+            except Refused as e:
+                self.message_user(request, f"Backfill {row.pk}: {e.message}", messages.WARNING)
+            else:
+                done += 1
+        self.message_user(request, f"{done} done.")
+
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause(self, request: HttpRequest, rows: QuerySet[Backfill]) -> None:
+        self._each(request, rows, "pause")
+
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume(self, request: HttpRequest, rows: QuerySet[Backfill]) -> None:
+        self._each(request, rows, "resume")
+
+    @admin.action(description="Cancel for good", permissions=["operate"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Backfill]) -> None:
+        self._each(request, rows, "cancel")

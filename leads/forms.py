@@ -1,0 +1,81 @@
+"""Forms of leads: the API key, the limits, and the filters of the list."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+
+from leads import search, words
+from leads.models import Campaign, Category
+from leads.search import Filters
+
+
+class KeyForm(forms.Form):
+    """A SmartLead API key; `leads.connections.connect` proves it."""
+
+    api_key = forms.CharField(
+        label="SmartLead API key",
+        max_length=200,
+        help_text="In SmartLead: Settings, API keys. We check it with one call and then seal it.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+class LimitsForm(forms.Form):
+    """What the brand may ask of SmartLead."""
+
+    calls_per_minute = forms.IntegerField(
+        label="Calls a minute",
+        min_value=1,
+        max_value=1000,
+        help_text="Keep some of SmartLead's limit for your other tools.",
+    )
+    in_flight = forms.IntegerField(
+        label="Calls at once", min_value=1, max_value=20, help_text="5 suits most accounts."
+    )
+
+
+class FilterForm(forms.Form):
+    """The list's filters, from the URL. A value that doesn't fit is ignored, not an error page."""
+
+    q = forms.CharField(required=False, max_length=200, strip=True)
+    campaign = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
+    status = forms.ChoiceField(required=False)
+    category = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
+    replied = forms.ChoiceField(
+        required=False, choices=[("", "Replied or not"), ("1", "Replied")], label="Replies"
+    )
+    since = forms.DateField(
+        required=False, label="Active since", widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        required=False, label="Active until", widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, brand_id: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        campaigns = Campaign.objects.order_by("name").values_list("id", "name")[:500]
+        categories = Category.objects.order_by("remote_id").values_list("remote_id", "name")[:200]
+        known = [(code, words.status(code)[0]) for code in search.statuses(brand_id)]
+        for name, empty, choices in (
+            ("campaign", "Every campaign", campaigns),
+            ("status", "Every status", known),
+            ("category", "Every category", categories),
+        ):
+            field = cast("forms.ChoiceField", self.fields[name])
+            field.choices = [("", empty), *choices]
+
+    def filters(self) -> Filters:
+        """Return what could be understood."""
+        self.is_valid()
+        good = self.cleaned_data
+        return Filters(
+            q=(good.get("q") or "").replace("\x00", ""),
+            campaign=good.get("campaign"),
+            status=good.get("status") or "",
+            category=good.get("category"),
+            replied=good.get("replied") == "1",
+            since=good.get("since"),
+            until=good.get("until"),
+        )

@@ -1,0 +1,75 @@
+"""What leads hold for a brand: for its export and its erasure (accounts.privacy)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection
+
+from accounts import privacy
+from leads.models import Backfill, Campaign, Connection, Lead, Message
+from saas.tenancy import current_brand, scope
+
+LEAD_FIELDS = (
+    "email", "first_name", "last_name", "company", "phone", "website", "location", "linkedin",
+    "company_url", "custom", "unsubscribed", "status", "category", "replied", "joined_at",
+    "last_activity_at",
+)  # fmt: skip
+MESSAGE_FIELDS = (
+    "lead_id", "campaign_id", "direction", "sent_at", "sender", "recipient", "subject", "body",
+    "step", "opens", "clicks",
+)  # fmt: skip
+
+ERASE = """
+DELETE FROM leads_lead WHERE brand_id = %(brand)s AND id IN (
+  SELECT id FROM leads_lead WHERE brand_id = %(brand)s LIMIT %(batch)s)"""
+BATCH = 2000
+
+
+def _by_id(
+    model: type[Lead] | type[Message], brand_id: int, fields: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    last = 0
+    while True:
+        with scope(brand_id):
+            rows = model.objects.filter(brand_id=brand_id, id__gt=last).order_by("id")
+            found = list(rows.values("id", *fields)[: privacy.PAGE])
+        for row in found:
+            last = row["id"]
+            yield row
+        if len(found) < privacy.PAGE:
+            return
+
+
+def _leads(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from _by_id(Lead, brand_id, LEAD_FIELDS)
+
+
+def _messages(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from _by_id(Message, brand_id, MESSAGE_FIELDS)
+
+
+def _campaigns(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from privacy.pages(brand_id, Campaign.objects.all, "remote_id", "name", "status")
+
+
+def _erase_leads() -> int:
+    """Delete one batch of leads; their messages and places go with them inside PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(ERASE, {"brand": current_brand(), "batch": BATCH})
+        return int(cursor.rowcount)
+
+
+def _erase_sources() -> int:
+    Backfill.objects.all().delete()
+    Campaign.objects.all().delete()
+    Connection.objects.all().delete()
+    return 0
+
+
+privacy.register("campaigns", order=20, rows=_campaigns, erase=_erase_sources)
+privacy.register(
+    "leads", order=21, rows=_leads, noun="leads", count=Lead.objects.count, erase=_erase_leads
+)
+privacy.register("messages", order=22, rows=_messages, noun="messages", count=Message.objects.count)

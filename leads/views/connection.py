@@ -1,0 +1,84 @@
+"""The connection to SmartLead. Checking a key calls SmartLead, so that view runs unscoped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.requests import BrandRequest
+from accounts.roles import Permission, requires
+from billing import entitlements
+from leads import connections
+from leads.backfill import control
+from leads.forms import KeyForm, LimitsForm
+from saas.errors import Refused
+from saas.tenancy import scope
+
+
+@sensitive_post_parameters("api_key")
+@require_http_methods(["GET", "POST"])
+@requires(Permission.MANAGE_CONNECTIONS, scoped=False)
+def connection(request: BrandRequest) -> HttpResponse:
+    """Show the connection; a POST proves and saves a key."""
+    form = KeyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            connections.connect(
+                brand_id=request.brand.pk, api_key=form.cleaned_data["api_key"], actor=request.user
+            )
+        except Refused as e:
+            form.add_error("api_key", e.message)
+        else:
+            messages.success(request, "SmartLead is connected.")
+            return redirect("leads:backfills", slug=request.brand.slug)
+    status = 422 if form.errors else 200
+    with scope(request.brand):
+        return render(request, "leads/connection.html", _context(request, form), status=status)
+
+
+def _context(request: BrandRequest, form: KeyForm) -> dict[str, Any]:
+    found = connections.current()
+    limits = found and LimitsForm(
+        initial={"calls_per_minute": found.calls_per_minute, "in_flight": found.in_flight}
+    )
+    rights = entitlements.of(request.brand.pk)
+    return {
+        "connection": found,
+        "form": form,
+        "limits": limits,
+        "live": control.live(),
+        "leads": rights.leads_used,
+    }
+
+
+@require_POST
+@requires(Permission.MANAGE_CONNECTIONS)
+def limits(request: BrandRequest) -> HttpResponse:
+    """Change the calls a minute and at once."""
+    form = LimitsForm(request.POST)
+    if form.is_valid():
+        try:
+            connections.set_limits(
+                brand_id=request.brand.pk, actor=request.user, **form.cleaned_data
+            )
+        except Refused as e:
+            messages.error(request, e.message)
+        else:
+            messages.success(request, "The limits are saved.")
+        return redirect("leads:connection", slug=request.brand.slug)
+    context = _context(request, KeyForm()) | {"limits": form}
+    return render(request, "leads/connection.html", context, status=422)
+
+
+@require_POST
+@requires(Permission.MANAGE_CONNECTIONS)
+def disconnect(request: BrandRequest) -> HttpResponse:
+    """Forget the key; what was fetched stays."""
+    connections.disconnect(brand_id=request.brand.pk, actor=request.user)
+    messages.success(request, "SmartLead is disconnected, and its key is deleted.")
+    return redirect("leads:connection", slug=request.brand.slug)

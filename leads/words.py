@@ -1,0 +1,130 @@
+"""What Harbor says of leads and backfills, in words for people. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from leads.models import Backfill
+
+State, Wait, Phase = Backfill.State, Backfill.Wait, Backfill.Phase
+
+STATUSES = {
+    "STARTED": ("Not mailed yet", "grey"),
+    "INPROGRESS": ("In progress", "blue"),
+    "COMPLETED": ("Completed", "green"),
+    "PAUSED": ("Paused", "amber"),
+    "STOPPED": ("Stopped", "grey"),
+    "BLOCKED": ("Blocked", "red"),
+}
+TONES = {
+    State.PLANNED: "grey",
+    State.RUNNING: "blue",
+    State.PAUSED: "amber",
+    State.PARKED: "amber",
+    State.CANCELLED: "grey",
+    State.FINISHED: "green",
+    State.FAILED: "red",
+}
+BAR_TONES = {State.PAUSED: "grey", State.PARKED: "amber", State.FAILED: "red",
+             State.FINISHED: "green"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Now:
+    """What a backfill is doing: a sentence, its tone, and whether a larger plan would help."""
+
+    text: str
+    tone: str = "blue"
+    upgrade: bool = False
+    reconnect: bool = False
+
+
+def status(code: str) -> tuple[str, str]:
+    """Return a lead's status as words and a tone; unknown codes are shown as they came."""
+    return STATUSES.get(code, (code.capitalize() or "Unknown", "grey"))
+
+
+def now_line(backfill: Backfill, now: datetime) -> Now:
+    """Say what the backfill does now, what it waits for, and how it goes on."""
+    match backfill.state:
+        case State.PLANNED:
+            return Now("Nothing has been fetched yet. Start it when you like.", "grey")
+        case State.PAUSED:
+            return Now("You paused it. It goes on from the same place when you resume it.", "amber")
+        case State.CANCELLED:
+            return Now("Cancelled. What was fetched until then is in your leads.", "grey")
+        case State.FINISHED:
+            return Now("Done. Every lead and message that SmartLead gave us is here.", "green")
+        case State.FAILED:
+            return Now(
+                "It stopped because of a fault on our side. We have been told, and nothing that was"
+                " fetched is lost. You can start a new one.",
+                "red",
+            )
+    return _waiting(backfill, now) if backfill.wait else _working(backfill)
+
+
+def _working(backfill: Backfill) -> Now:
+    if backfill.phase == Phase.LEADS:
+        return Now("Fetching your leads, 100 at a time.")
+    return Now("Your leads are here. Fetching their messages, replies first.")
+
+
+def _waiting(backfill: Backfill, now: datetime) -> Now:
+    when = _when(backfill.due_at, now)
+    match backfill.wait:
+        case Wait.WINDOW:
+            limit = backfill.connection.calls_per_minute
+            return Now(f"Your limit of {limit} calls a minute is used up. It goes on {when}.")
+        case Wait.IN_FLIGHT | Wait.COORDINATION:
+            return Now(f"Waiting for a free slot. It goes on {when}.")
+        case Wait.VENDOR:
+            return Now(f"SmartLead asked us to slow down. It goes on by itself {when}.", "amber")
+        case Wait.BREAKER:
+            return Now(
+                f"We couldn't reach SmartLead several times. We try again by ourselves {when}.",
+                "amber",
+            )
+        case Wait.FAULT:
+            return Now(f"SmartLead gave us a faulty answer. We ask again {when}.", "amber")
+        case Wait.TRIAL_EXPIRED:
+            return Now(
+                "Your trial has ended, so no new leads come in. Choose a plan, and it goes on by"
+                " itself.",
+                "amber",
+                upgrade=True,
+            )
+        case Wait.QUOTA_EXCEEDED:
+            return Now(
+                "Your plan is full, so new leads are left out for now. Choose a larger plan, and it"
+                " goes on by itself.",
+                "amber",
+                upgrade=True,
+            )
+        case Wait.SUSPENDED:
+            return Now(
+                "Your subscription is not active. Renew it, and the backfill goes on by itself.",
+                "amber",
+                upgrade=True,
+            )
+        case Wait.BAD_KEY:
+            return Now(
+                "SmartLead no longer accepts your API key. Enter a new one, and it goes on by"
+                " itself.",
+                "red",
+                reconnect=True,
+            )
+    return Now(f"Waiting. It goes on {when}.")
+
+
+def _when(due: datetime | None, now: datetime) -> str:
+    if due is None or due <= now:
+        return "in a moment"
+    seconds = (due - now).total_seconds()
+    if seconds < 90:
+        return f"in {max(1, round(seconds))} s"
+    return f"at {date_format(timezone.localtime(due), 'H:i')}"
