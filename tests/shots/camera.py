@@ -79,6 +79,10 @@ class Camera:
         if shot.follow:
             link = page.locator(shot.follow).first
             response = page.goto(self.base + str(link.get_attribute("href", timeout=2_000)))
+        if "/reauthenticate/" in page.url:
+            page.fill("[name=password]", self.logins[shot.who].password)
+            page.click("main form .button.primary")
+            page.wait_for_url(lambda url: "/reauthenticate/" not in url)
         if response is not None and response.status != shot.status:
             finding.problems.append(f"answers {response.status}, not {shot.status}")
         if shot.press:
