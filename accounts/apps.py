@@ -11,4 +11,4 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import cards, signals  # noqa: F401
+        from accounts import cards, second_factors, signals  # noqa: F401

@@ -13,11 +13,12 @@ from typing import Any
 import structlog
 from celery import Celery, Task
 from celery.schedules import crontab
-from celery.signals import beat_init, worker_process_init, worker_ready
+from celery.signals import beat_init, worker_init, worker_process_init, worker_ready
 from django.db import connections, transaction
 from kombu.exceptions import OperationalError
 
 from saas import context
+from saas.errors import Misconfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
 log = structlog.get_logger(__name__)
@@ -87,6 +88,20 @@ def wake(task: str, *args: Any, after: float = 0.0) -> None:
             log.warning("celery.wake_lost", task=task, exc_info=True)
 
     transaction.on_commit(send)
+
+
+@worker_init.connect
+@beat_init.connect
+def _refuse_what_is_dangerous(**_: Any) -> None:
+    """Stop before the first task; an ordinary exception in a signal would only be logged."""
+    from saas import checks  # it needs the models
+
+    try:
+        checks.refuse()
+    except Misconfigured as e:
+        raise SystemExit(str(e)) from e
+    finally:
+        _forget_inherited_connections()  # the children open their own
 
 
 @worker_process_init.connect

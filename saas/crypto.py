@@ -141,6 +141,11 @@ class _Token(str):
     __slots__ = ()
 
 
+def as_token(token: str) -> str:
+    """Mark a token of `seal` as such, for a query on a SealedField."""
+    return _Token(token)
+
+
 class SealedField(models.TextField[Any, Any]):
     """A text column that holds tokens of `seal`, bound to table, column and brand."""
 

@@ -1,4 +1,4 @@
-"""The WSGI application, served by granian."""
+"""The WSGI application, served by granian. Refuses to start with what is dangerous."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
 application = get_wsgi_application()
+
+from saas import checks  # noqa: E402 - it needs the settings that the line above loads
+
+checks.refuse()
