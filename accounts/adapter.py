@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
@@ -43,7 +44,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return f"{settings.PUBLIC_URL}{path}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Refuse with 429 where allauth would show a form's error: one answer for one thing."""
+        """Refuse with 429 where allauth would show a form's error: one answer for one thing.
+
+        Who waits for axes already is refused there, and uses up nothing here.
+        """
+        if not AxesProxyHandler.is_allowed(request, credentials):
+            return
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError as e:

@@ -62,7 +62,11 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         self.fields["email"].widget.attrs.pop("placeholder", None)
         self.fields["password1"].widget.attrs.pop("placeholder", None)
         self.fields["password1"].help_text = "At least 10 characters."
-        if signup.invitation_of(context.request):
+        self.invited_as = signup.invited_address(context.request)
+        if self.invited_as:
+            # The link proved this address, and no other one may take the invitation.
+            self.fields["email"].initial = self.invited_as
+            self.fields["email"].disabled = True
             del self.fields["brand_name"]
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
@@ -81,7 +85,7 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         signup.remember(
             user=user,
             brand_name=self.cleaned_data.get("brand_name", ""),
-            invitation=signup.invitation_of(request),
+            invitation=signup.invitation_of(request) if self.invited_as else "",
         )
 
 

@@ -21,6 +21,18 @@ def invitation_of(request: HttpRequest) -> str:
     return str(request.session.get(SESSION_KEY, ""))
 
 
+def invited_address(request: HttpRequest) -> str:
+    """Return the address that the visitor's invitation was sent to; "" without one that stands."""
+    token = invitation_of(request)
+    if not token:
+        return ""
+    try:
+        offer = invitations.look_up(token)
+    except Http404:
+        return ""
+    return offer.email.lower() if offer.state == "open" else ""
+
+
 def remember(*, user: User, brand_name: str, invitation: str) -> None:
     """Keep what `user` wanted."""
     PendingSignup.objects.create(user=user, brand_name=brand_name, invitation=invitation)
