@@ -130,7 +130,7 @@ def test_a_table_with_a_brand_and_no_policy_is_refused() -> None:
 )
 def test_no_process_starts_with_a_default_secret(live_db: Any, command: list[str]) -> None:
     env = {**os.environ, "DATABASE_URL": live_db.url, "DEBUG": "false", "SECRET_KEY": "change-me"}
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, *command], env=env, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode != 0
