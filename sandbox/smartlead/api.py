@@ -15,11 +15,13 @@ from itertools import islice
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from sandbox.smartlead import shapes
 from sandbox.smartlead.account import Campaign
 from sandbox.smartlead.book import EMAIL_STATUSES, Book, Wanted
 from sandbox.smartlead.faults import after, instead, page_of, too_many
+from sandbox.smartlead.limits import Meter
 from sandbox.smartlead.registry import Registry, Tenant
 from sandbox.smartlead.statistics import Statistics
 from sandbox.smartlead.threads import history_entry, mailbox
@@ -54,13 +56,32 @@ def guarded(
         now = registry.clock.now()
         refusal = tenant.meter.enter(now)
         if refusal is not None:
-            response: Response = too_many(refusal.retry_after, refusal.reason)
-        else:
+            refused = too_many(refusal.retry_after, refusal.reason)
+            refused.headers.update(tenant.meter.headers(now))
+            return refused
+        try:
             response = await _admitted(registry, name, endpoint, request, tenant)
-        response.headers.update(tenant.meter.headers(now))
-        return response
+            response.headers.update(tenant.meter.headers(now))
+        except BaseException:
+            tenant.meter.leave()
+            raise
+        return _UntilSent(response, tenant.meter)
 
     return answer
+
+
+class _UntilSent(Response):
+    """An answer whose call is in flight until its last byte is sent, as a long export is."""
+
+    def __init__(self, answer: Response, meter: Meter) -> None:
+        super().__init__()
+        self._answer, self._meter = answer, meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._meter.leave()
 
 
 async def _admitted(
@@ -69,18 +90,15 @@ async def _admitted(
     meter = tenant.meter
     meter.calls[name] += 1
     fault = registry.faults.strike(request.url.path, tenant.key)
-    try:
-        if meter.options.latency:
-            await asyncio.sleep(meter.options.latency)
-        if fault is not None:
-            meter.faults[fault.kind] += 1
-            early = await instead(fault)
-            if early is not None:
-                return early
-        response = await _validated(endpoint, request, tenant)
-        return after(fault, response) if fault is not None else response
-    finally:
-        meter.leave()
+    if meter.options.latency:
+        await asyncio.sleep(meter.options.latency)
+    if fault is not None:
+        meter.faults[fault.kind] += 1
+        early = await instead(fault)
+        if early is not None:
+            return early
+    response = await _validated(endpoint, request, tenant)
+    return after(fault, response) if fault is not None else response
 
 
 async def _validated(endpoint: Endpoint, request: Request, tenant: Tenant) -> Response:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.mail.app import linked
@@ -145,18 +143,3 @@ def test_links_stop_before_punctuation() -> None:
     assert linked('<b> http://a.example/?x=1&y="2').startswith(
         '&lt;b&gt; <a href="http://a.example/?x=1&amp;y=">'
     )
-
-
-def test_mails_are_kept_over_a_restart(start_sandbox: Callable[..., Running]) -> None:
-    first = start_sandbox()
-    send(first, letter())
-    before = received(first)
-    first.stop()
-    second = start_sandbox()
-    assert received(second) == before
-    send(second, letter("Later"))
-    assert [mail["id"] for mail in received(second)] == [2, 1]
-
-
-def test_the_smtp_port_is_only_on_loopback(running: Running) -> None:
-    assert httpx.URL(running.url).host == "127.0.0.1"

@@ -183,22 +183,3 @@ def test_new_leads_come_last_in_their_campaign_and_first_in_the_account(
     added = [row["lead"]["id"] for row in page["data"]]
     top = running.get("/leads/all", key, limit=4).json()["data"]["leads"]
     assert [lead["id"] for lead in top] == [*reversed(added), newest]
-
-
-def test_what_happened_is_still_so_after_a_restart(start_sandbox: Callable[..., Running]) -> None:
-    first = start_sandbox()
-    key = "sl_kept_300_2_r0"
-    first.control("accounts", key="named-by-hand", leads=40, campaigns=1, calls=7)
-    (lead,) = first.control("touch", key=key, what="reply", category=1)["touched"]
-    first.control("touch", key=key, what="grow", campaign=first.campaign(key), count=5)
-    first.control("clock", advance=3600)
-    thread = thread_of(first, key, lead)
-    assert first.stop() == 0
-    second = start_sandbox()
-    assert thread_of(second, key, lead) == thread
-    assert second.get("/leads/all", key).json()["data"]["totalCount"] == 305
-    assert second.get("/campaigns", "named-by-hand").headers["x-ratelimit-limit"] == "7"
-    assert second.client.get("/smartlead/_control/clock").json()["offset"] == 3600
-    second.control("reset")
-    assert len(thread_of(second, key, lead)) < len(thread)
-    assert second.get("/campaigns", "named-by-hand").status_code == 401

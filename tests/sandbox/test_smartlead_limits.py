@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from hypothesis import given
@@ -107,6 +108,23 @@ def test_the_api_tells_how_much_is_left_and_refuses_with_a_time_to_wait(
     assert (counted["allowed"], counted["refused"], counted["over"]) == (4, 1, 1)
     assert counted["calls"] == {"categories": 4}
     assert (counted["in_flight"], counted["in_flight_max"]) == (0, 1)
+
+
+def test_an_export_is_in_flight_until_it_is_read(
+    running: Running, new_key: Callable[..., str]
+) -> None:
+    key = new_key(40_000, 1, "r0")
+    path = f"/smartlead/api/v1/campaigns/{running.campaign(key)}/leads-export"
+    with running.client.stream("GET", path, params={"api_key": key}) as export:
+        parts = export.iter_bytes()
+        next(parts)
+        assert running.counters(key)["in_flight"] == 1
+        running.get("/campaigns", key)
+    deadline = time.monotonic() + 20
+    while running.counters(key)["in_flight"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    counted = running.counters(key)
+    assert (counted["in_flight"], counted["in_flight_max"]) == (0, 2)
 
 
 def test_an_unlimited_account_says_nothing_of_limits(
