@@ -12,7 +12,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import banners, brands, overview
-        from billing import mirror, notices, trials
+
+        # The first two register kinds of operations, which a sweep must know in any process.
+        from billing import catalog_sync, checkout, mirror, notices, trials  # noqa: F401
 
         mirror.tame()
         brands.on_created(trials.start)

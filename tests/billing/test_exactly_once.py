@@ -1,0 +1,312 @@
+"""Whatever the moment of death, Stripe has exactly one effect of each operation.
+
+Generated over all registered kinds, all points of an attempt, and all points of the recovery that
+follows: the effect (every event and every object that Stripe gained) must equal that of a run
+without any death.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from billing import checkout, customers, gateway, operations, projection, standing, subscriptions
+from billing.models import BillingAccount, StripeOperation, Subscription
+from saas.tenancy import everyone, scope
+from tests.billing.conftest import Stripe
+from tests.billing.dying import POINTS
+from tests.factories import make_brand
+
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def ready(live_db: Any, stripe: Stripe) -> Stripe:
+    call_command("sync_catalog", stdout=StringIO())
+    return stripe
+
+
+@pytest.fixture
+def deaths(live_db: Any) -> Iterator[Callable[[StripeOperation, str], None]]:
+    """Make an attempt in another process that dies at the point."""
+    helper = subprocess.Popen(
+        [sys.executable, "-m", "tests.billing.dying"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def attempt(operation: StripeOperation, point: str) -> None:
+        assert helper.stdin is not None
+        assert helper.stdout is not None
+        helper.stdin.write(json.dumps({"operation": str(operation.pk), "point": point}) + "\n")
+        helper.stdin.flush()
+        ended = next(line for line in helper.stdout if line.startswith("RESULT"))
+        assert ended.split()[1] == "-9"
+
+    yield attempt
+    helper.kill()
+    helper.wait()
+
+
+# --- how an operation of each kind comes about -------------------------------------------------
+
+
+def new_brand() -> Any:
+    from tests.factories import make_user
+
+    owner = make_user()
+    brand = make_brand(owner=owner)
+    brand.owner_for_test = owner
+    return brand
+
+
+def begin_customer(_: Stripe) -> StripeOperation:
+    brand = new_brand()
+    with scope(brand):
+        params = {"email": brand.email, "name": brand.name, "metadata": {"brand": str(brand.pk)}}
+        return operations.begin(customers.CREATE, subject=f"brand {brand.pk}", params=params)
+
+
+def begin_checkout(stripe: Stripe) -> StripeOperation:
+    brand = new_brand()
+    customer = customers.ensure(brand.pk)
+    price = checkout._price(checkout.catalog.plan("leads_starter"))
+    with scope(brand):
+        standing.locked(brand.pk)
+        plan = checkout.catalog.plan("leads_starter")
+        return checkout._begin(brand, plan, "usd", customer, price).operation
+
+
+def begin_expiry(stripe: Stripe) -> StripeOperation:
+    operation = begin_checkout(stripe)
+    session = operations.run(operation)["id"]
+    with scope(operation.brand_id):
+        return operations.begin(checkout.EXPIRE, subject=session, params={"_session": session})
+
+
+def begin_portal(_: Stripe) -> StripeOperation:
+    brand = new_brand()
+    customer = customers.ensure(brand.pk)
+    params = {"customer": customer, "return_url": "http://127.0.0.1:8000/"}
+    with scope(brand):
+        return operations.begin(checkout.PORTAL, subject=f"brand {brand.pk}", params=params)
+
+
+def with_subscription(_: Stripe) -> tuple[Any, Subscription]:
+    brand = new_brand()
+    customer = customers.ensure(brand.pk)
+    key = f"setup {brand.pk} {next(_numbers)}"
+    card = gateway.write(
+        "post",
+        "/v1/payment_methods/pm_card_visa/attach",
+        {"customer": customer},
+        key=f"{key} card",
+    )
+    price = checkout._price(checkout.catalog.plan("leads_starter"))
+    made = gateway.write(
+        "post",
+        "/v1/subscriptions",
+        {
+            "customer": customer,
+            "items": [{"price": price}],
+            "default_payment_method": card["id"],
+        },
+        key=f"{key} subscription",
+    )
+    projection.subscription(made["id"])
+    with scope(brand):
+        return brand, Subscription.objects.get()
+
+
+def begin_ending(stripe: Stripe) -> StripeOperation:
+    brand, row = with_subscription(stripe)
+    params = {"_subscription": row.stripe_id, "cancel_at_period_end": True}
+    with scope(brand):
+        return operations.begin(
+            subscriptions.UPDATE, subject=f"{row.stripe_id} ends", params=params
+        )
+
+
+def begin_cancelling(stripe: Stripe) -> StripeOperation:
+    brand, row = with_subscription(stripe)
+    with scope(brand):
+        return subscriptions.begin_cancel_duplicate(row)
+
+
+def begin_product(_: Stripe) -> StripeOperation:
+    from billing import catalog_sync
+
+    name = f"harbor_test_{next(_numbers)}"
+    with everyone("test"):
+        return operations.begin(
+            catalog_sync.PRODUCT, subject=name, params={"id": name, "name": name}
+        )
+
+
+def begin_price(_: Stripe) -> StripeOperation:
+    from billing import catalog_sync
+
+    key = f"test_month_v{next(_numbers)}"
+    params = {
+        "product": "harbor_leads_starter",
+        "currency": "usd",
+        "unit_amount": 100,
+        "recurring": {"interval": "month"},
+        "lookup_key": key,
+    }
+    with everyone("test"):
+        return operations.begin(catalog_sync.PRICE, subject=key, params=params)
+
+
+BEGIN: dict[str, Callable[[Stripe], StripeOperation]] = {
+    "customer.create": begin_customer,
+    "checkout.create": begin_checkout,
+    "checkout.expire": begin_expiry,
+    "portal.create": begin_portal,
+    "subscription.update": begin_ending,
+    "subscription.cancel_now": begin_cancelling,
+    "product.create": begin_product,
+    "price.create": begin_price,
+}
+
+
+def effect(stripe: Stripe, act: Callable[[], object]) -> Counter[str]:
+    """How many objects of each kind, events among them, Stripe gained while `act` ran."""
+
+    def now() -> Counter[str]:
+        return Counter(stripe.control("")["objects"])
+
+    before = now()
+    act()
+    return now() - before
+
+
+def recover() -> None:
+    """What the sweep does once the lease of the dead has run out."""
+    with everyone("test"):
+        StripeOperation.objects.filter(state="pending").update(
+            lease_until=None, next_attempt_at=timezone.now() - timedelta(seconds=1)
+        )
+    for operation in operations.due():
+        operations.execute(operation)
+
+
+def ended(operation: StripeOperation) -> str:
+    with everyone("test"):
+        return str(StripeOperation.objects.get(pk=operation.pk).state)
+
+
+def release(operation: StripeOperation) -> None:
+    with everyone("test"):
+        StripeOperation.objects.filter(pk=operation.pk).update(lease_until=None)
+
+
+def test_every_kind_is_here() -> None:
+    assert set(BEGIN) == set(operations.kinds())
+
+
+@pytest.mark.parametrize("kind", sorted(BEGIN))
+def test_one_effect_whenever_it_dies(
+    kind: str, ready: Stripe, deaths: Callable[[StripeOperation, str], None]
+) -> None:
+    undisturbed = BEGIN[kind](ready)
+    expected = effect(ready, lambda: operations.run(undisturbed))
+    assert expected
+    for first, second in itertools.product(POINTS, (None, "after the send", "before the commit")):
+        if second and first == "after it":
+            continue  # there is nothing left to recover
+        operation = BEGIN[kind](ready)
+
+        def dies(operation: Any = operation, first: str = first, second: Any = second) -> None:
+            deaths(operation, first)
+            if second:
+                release(operation)
+                deaths(operation, second)
+            recover()
+
+        assert effect(ready, dies) == expected, (first, second)
+        assert ended(operation) == "done", (first, second)
+
+
+@pytest.mark.parametrize("kind", sorted(BEGIN))
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_key_older_than_stripe_s_memory_is_never_sent_again(
+    kind: str, sent: bool, ready: Stripe, deaths: Callable[[StripeOperation, str], None]
+) -> None:
+    """Two days later: an effect that is there is found, one that isn't is made anew or given up."""
+    undisturbed = BEGIN[kind](ready)
+    expected = effect(ready, lambda: operations.run(undisturbed))
+    operation = BEGIN[kind](ready)
+
+    def two_days_pass() -> None:
+        deaths(operation, "after the send" if sent else "before the send")
+        ready.advance(2)  # Stripe forgets the key
+        age = timezone.now() - timedelta(days=2)
+        with everyone("test"):
+            StripeOperation.objects.filter(pk=operation.pk).update(created_at=age, keyed_at=age)
+        recover()
+
+    gained = effect(ready, two_days_pass)
+    gives_up = operations.kinds()[kind].give_up_when_stale
+    if sent and kind != "portal.create":
+        assert ended(operation) == "done"
+    elif gives_up:
+        assert ended(operation) == "failed"
+    expected.pop("event", None)  # two days bring others
+    for name, count in expected.items():
+        assert gained[name] == count if sent or not gives_up else gained[name] == 0
+
+
+def test_a_failure_that_stripe_replays_burns_the_key_not_the_wish(ready: Stripe) -> None:
+    """Stripe did it, answered 500, and answers 500 to that key for a day."""
+    brand = new_brand()
+    ready.control(
+        "faults",
+        {
+            "match": "POST /v1/customers",
+            "kind": "status",
+            "status": 500,
+            "when": "after",
+            "times": 1,
+        },
+    )
+    with pytest.raises(operations.Retryable):
+        customers.ensure(brand.pk)
+    recover()
+    mine = [c for c in ready.objects("customers") if c["metadata"]["brand"] == str(brand.pk)]
+    assert len(mine) == 1
+    with scope(brand):
+        assert BillingAccount.objects.get().stripe_customer == mine[0]["id"]
+
+
+def test_two_processes_at_one_operation_send_it_once(ready: Stripe) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    brand = new_brand()
+
+    def ensure(_: int) -> str:
+        try:
+            return customers.ensure(brand.pk)
+        finally:
+            connection.close()
+
+    before = ready.writes()
+    with ThreadPoolExecutor(6) as pool:
+        made = set(pool.map(ensure, range(6)))
+    assert len(made) == 1
+    assert ready.writes() == before + 1
