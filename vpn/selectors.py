@@ -105,13 +105,11 @@ def row(device: Device, now: datetime) -> Row:
 
 
 def usage_by_day(devices: QuerySet[Device], now: datetime) -> tuple[list[tuple[str, float]], str]:
-    """Return (day, amount) for the last CHART_DAYS days, and the unit of the amounts.
-
-    Empty when nothing was used.
-    """
-    days = [now.date() - timedelta(days=n) for n in reversed(range(CHART_DAYS))]
-    sums = dict(
-        DeviceUsage.objects.filter(device__in=devices, day__gte=days[0])
+    """Return (day, amount) for the last CHART_DAYS days, beginning with the first that saw any
+    traffic, and the unit of the amounts. Empty when nothing was used."""
+    first = now.date() - timedelta(days=CHART_DAYS - 1)
+    sums: dict[date, int] = dict(
+        DeviceUsage.objects.filter(device__in=devices, day__gte=first)
         .values_list("day")
         .annotate(total=Sum(F("received") + F("sent")))
     )
@@ -120,9 +118,8 @@ def usage_by_day(devices: QuerySet[Device], now: datetime) -> tuple[list[tuple[s
         return [], ""
     unit = scaled(most)[1]
     divisor = 1000 ** UNITS.index(unit)
-    return [
-        (f"{day:%a} {day.day} {day:%b}", _short(sums.get(day, 0) / divisor)) for day in days
-    ], unit
+    days = [min(sums) + timedelta(days=n) for n in range((now.date() - min(sums)).days + 1)]
+    return [(f"{d:%a} {d.day} {d:%b}", _short(sums.get(d, 0) / divisor)) for d in days], unit
 
 
 def used_this_month(devices: QuerySet[Device], now: datetime) -> int:

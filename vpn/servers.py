@@ -13,6 +13,8 @@ from django.db import transaction
 
 from accounts.models import User
 from saas import audit
+from vpn.agent import state as node_files
+from vpn.agent import x25519
 from vpn.models import Server
 
 TOKEN = re.compile(r"hn_([1-9][0-9]{0,17})_([A-Za-z0-9_-]{43})")
@@ -56,24 +58,23 @@ def authenticate(token: str) -> Server | None:
 
 
 def ensure_demo_server(state: Path) -> Server:
-    """Register the demo server if there is none, and see that `state/token` opens it (0600).
+    """See that there is a demo server, and that the node which keeps its state in `state` is its.
 
-    For `manage.py up`, whose simulated node reads that file. Safe to repeat.
+    Writes `state/token` and `state/private.key` (0600) where they are missing or of another
+    database. For `manage.py up`, whose simulated node reads them. Safe to repeat.
     """
     path = state / "token"
-    token = path.read_text().strip() if path.exists() else ""
-    known = authenticate(token) if token else None
-    if known:
+    public_key = x25519.public_of(node_files.private_key(state))
+    known = authenticate(path.read_text().strip()) if path.exists() else None
+    if known and known.public_key == public_key:
         return known
     server = Server.objects.filter(name=DEMO["name"]).first()
     if server:
+        Server.objects.filter(pk=server.pk).update(public_key=public_key)
         token = rotate_token(server, actor=None)
     else:
-        server, token = register(actor=None, **DEMO)
-    state.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(token)
+        server, token = register(actor=None, public_key=public_key, **DEMO)
+    node_files.write_secret(path, token)
     return server
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -54,8 +56,7 @@ def device_list(request: BrandRequest) -> HttpResponse:
     }
     if request.htmx:
         return TemplateResponse(request, "vpn/device_rows.html", context)
-    rows, unit = selectors.usage_by_day(mine, now)
-    context |= {"month": selectors.used_this_month(mine, now), "usage": rows, "unit": unit}
+    context |= {"month": selectors.used_this_month(mine, now), **_usage(mine, now)}
     return TemplateResponse(request, "vpn/devices.html", context)
 
 
@@ -90,12 +91,9 @@ def create(request: BrandRequest) -> HttpResponse:
 @require_GET
 def device_page(request: BrandRequest, pk: int) -> HttpResponse:
     device, now = _device(request, pk), timezone.now()
-    only = Device.objects.filter(pk=device.pk)
-    rows, unit = selectors.usage_by_day(only, now)
     context = _abilities(request) | {
         "row": selectors.row(device, now),
-        "usage": rows,
-        "unit": unit,
+        **_usage(Device.objects.filter(pk=device.pk), now),
         "may_change": device.is_live and _may_change(request, device),
     }
     return TemplateResponse(request, "vpn/device.html", context)
@@ -130,6 +128,12 @@ def revoke(request: BrandRequest, pk: int) -> HttpResponse:
     devices.revoke(device_id=device.pk, brand_id=request.brand.pk, actor=request.user)
     messages.success(request, f"{device.name} is revoked. It is cut off within a minute.")
     return redirect("vpn:devices", request.brand.slug)
+
+
+def _usage(rows: QuerySet[Device], now: datetime) -> dict[str, Any]:
+    days, unit = selectors.usage_by_day(rows, now)
+    hint = f"{unit}, last {selectors.CHART_DAYS} days, UTC" if days else ""
+    return {"usage": days, "unit": unit, "usage_hint": hint}
 
 
 def _show_once(request: BrandRequest, fresh: devices.Fresh) -> HttpResponse:

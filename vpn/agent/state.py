@@ -21,7 +21,7 @@ def private_key(folder: Path) -> str:
     key would silently cut off every device of the node."""
     path = folder / "private.key"
     if not path.exists():
-        _write(path, x25519.new_private())
+        write_secret(path, x25519.new_private())
     key = path.read_text().strip()
     x25519.decode(key)
     return key
@@ -44,10 +44,11 @@ def load_meter(folder: Path) -> Meter:
 
 def save_meter(folder: Path, meter: Meter) -> None:
     """Put the memory on the disk before anything is reported from it. Raises OSError."""
-    _write(folder / "meter.json", json.dumps(meter.to_json()))
+    write_secret(folder / "meter.json", json.dumps(meter.to_json()))
 
 
-def _write(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
+    """Put `text` into the file `path`, readable by its owner alone, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
