@@ -51,6 +51,7 @@ class Api:
     async def _answer(self, request: Request, body: str) -> Response:
         call = Call(request, body)
         try:
+            _authenticate(request)
             self._enter(call)
             replay = self._replay(call)
         except StripeError as error:
@@ -65,8 +66,22 @@ class Api:
             self._in_flight.discard(call.key or "")
 
     def _enter(self, call: "Call") -> None:
-        """The door: key, version, path, parameters. Nothing has happened yet."""
-        _authenticate(call.request)
+        """The door: version, path, parameters. Nothing has happened yet."""
+        try:
+            self._read(call)
+        except StripeError as error:
+            self._violated("request", [f"{call.method} {call.path}: {error}"])
+            raise
+        name = f"{call.operation.method} {call.operation.template}"
+        self.counters[name] = self.counters.get(name, 0) + 1
+        checked = self.config.contract.validate_request(call.method, call.path, call.params)
+        self._violated("request", checked)
+
+    def _violated(self, side: str, problems: list[str]) -> None:
+        if self.violations is not None:
+            self.violations.extend(f"{side}: {problem}" for problem in problems)
+
+    def _read(self, call: "Call") -> None:
         version = call.request.headers.get("stripe-version", self.config.contract.api_version)
         if version != self.config.contract.api_version:
             raise Unsaved(f"Invalid Stripe API version: {version}")
@@ -80,12 +95,7 @@ class Api:
         if call.key is not None and not 1 <= len(call.key) <= 255:
             raise InvalidParameters("Idempotency keys can be up to 255 characters long.")
         call.operation = operation
-        name = f"{operation.method} {operation.template}"
-        self.counters[name] = self.counters.get(name, 0) + 1
         call.params = params.typed(params.decode(call.pairs), operation.parameters)
-        if self.violations is not None:
-            checked = self.config.contract.validate_request(call.method, call.path, call.params)
-            self.violations.extend(checked)
 
     def _replay(self, call: "Call") -> Response | None:
         """The saved answer of this key, or a refusal; None when the request is the first."""
@@ -163,8 +173,8 @@ class Api:
         if saved and call.key:
             self._keep(call, status, content)
         if self.violations is not None:
-            path, contract = call.path, self.config.contract
-            self.violations.extend(contract.validate_response(call.method, path, status, body))
+            check = self.config.contract.validate_response
+            self._violated("answer", check(call.method, call.path, status, body))
         extra = {"Request-Id": call.id, "Stripe-Version": self.config.contract.api_version}
         if call.key:
             extra["Idempotency-Key"] = call.key

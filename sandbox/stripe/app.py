@@ -31,6 +31,7 @@ from sandbox.stripe.resources import (
     products,
     refunds,
     setup_intents,
+    subscription_items,
     subscriptions,
     webhook_endpoints,
 )
@@ -39,7 +40,7 @@ from sandbox.stripe.store import Store
 # Importing a family registers its routes and timers.
 FAMILIES = (
     account, charges, checkout, customers, events, intents, invoices, lifecycle, methods, portal,
-    prices, products, refunds, setup_intents, subscriptions, webhook_endpoints,
+    prices, products, refunds, setup_intents, subscription_items, subscriptions, webhook_endpoints,
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[2] / "tests" / "contracts" / "stripe.json.gz"
 DEFAULT_SECRET = "whsec_" + "sandbox" * 4
@@ -59,7 +60,7 @@ def create_app(
     config = Config(
         base_url=base_url.rstrip("/"),
         app_url=app_url,
-        webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET") or DEFAULT_SECRET,
+        webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET", "").split(",")[0] or DEFAULT_SECRET,
         account_id=os.environ.get("STRIPE_ACCOUNT_ID") or account.DEFAULT_ID,
         contract=Contract(checked or CONTRACT),
     )

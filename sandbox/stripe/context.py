@@ -101,7 +101,11 @@ class Tx:
             self.store.run("DELETE FROM timers WHERE object = ?", obj["id"])
 
 
-_UNSTAMPED = {"balance_transaction": ("livemode",), "refund": ("livemode",)}
+_UNSTAMPED = {
+    "balance_transaction": ("livemode",),
+    "invoiceitem": ("created",),
+    "refund": ("livemode",),
+}
 
 
 def public(value: Any) -> Any:

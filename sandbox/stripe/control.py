@@ -19,7 +19,9 @@ GET  /webhooks/rules       rules for deliveries to come; POST one or a list of
                            "types": "invoice.*", "times": n, "seconds": s, "copies": n,
                            "forgery": ...}; DELETE to end them
 POST /actions/3ds          {"intent": ID, "passed": bool}: the payer answers the bank
-GET  /violations           what broke the contract so far (only with --contract); DELETE to clear
+GET  /violations           what broke the contract so far (only with --contract): each begins with
+                           "request:" (the caller's fault, answered with 4xx) or "answer:" (ours);
+                           DELETE to clear
 """
 
 import json

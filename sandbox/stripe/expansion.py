@@ -50,7 +50,8 @@ def _walk(tx: Tx, node: Any, steps: list[str], path: str) -> None:
 def _value(tx: Tx, node: Obj, name: str, path: str) -> Any:
     included = INCLUDABLE.get((node.get("object", ""), name))
     if included is not None and node.get(name) is None:
-        return public(included(tx, tx.store.find(node["id"]) or node))
+        whole = tx.store.find(node["id"]) if "id" in node else None
+        return public(included(tx, whole or node))
     if name in node:
         return node[name]
     if tx.config.contract.expandable(str(node.get("object", "")), name) and "object" in node:

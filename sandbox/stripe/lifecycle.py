@@ -51,6 +51,11 @@ def items(subscription: Obj) -> list[Obj]:
     return rows
 
 
+def interval(item: Obj) -> tuple[str, int]:
+    recurring = item["price"]["recurring"]
+    return recurring["interval"], recurring["interval_count"]
+
+
 def plan(tx: Tx, subscription: Obj) -> None:
     """Puts the subscription's next moments on the clock. Safe to repeat after any change."""
     tx.unschedule(subscription, "subscription.turn", "subscription.notice", "subscription.upcoming")
@@ -151,11 +156,9 @@ def renew(tx: Tx, subscription: Obj) -> None:
 
 def advance(subscription: Obj, item: Obj, start: int) -> None:
     """The item's period that begins at `start`, up to the next boundary from the anchor."""
-    recurring = item["price"]["recurring"]
-    anchor = subscription["billing_cycle_anchor"]
     item["current_period_start"] = start
     item["current_period_end"] = period_end(
-        anchor, recurring["interval"], recurring["interval_count"], start
+        subscription["billing_cycle_anchor"], *interval(item), start
     )
 
 

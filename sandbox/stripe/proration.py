@@ -166,13 +166,11 @@ def _same(old: Obj, new: Obj) -> bool:
 
 
 def _interval_changed(before: list[Obj], subscription: Obj) -> bool:
-    intervals = {item["id"]: _interval(item) for item in lifecycle.items(subscription)}
-    return any(intervals.get(old["id"], _interval(old)) != _interval(old) for old in before)
-
-
-def _interval(item: Obj) -> tuple[str, int]:
-    recurring = item["price"]["recurring"]
-    return recurring["interval"], recurring["interval_count"]
+    intervals = {item["id"]: lifecycle.interval(item) for item in lifecycle.items(subscription)}
+    return any(
+        intervals.get(old["id"], lifecycle.interval(old)) != lifecycle.interval(old)
+        for old in before
+    )
 
 
 def _item_of(line: Obj) -> str:

@@ -15,7 +15,8 @@ Params = dict[str, Any]
 Handler = Callable[..., Obj]
 ROUTES: dict[tuple[str, str], Handler] = {}
 TIMERS: dict[str, Callable[[Tx, Obj], None]] = {}
-# Fields that an answer leaves out until expand[] asks for them: (kind, field) -> value.
+# Fields that an answer leaves out until expand[] asks for them: (kind, field) -> value. The kind
+# is empty for a field of a nested part, which has no `object`.
 INCLUDABLE: dict[tuple[str, str], Callable[[Tx, Obj], Any]] = {}
 
 

@@ -105,6 +105,12 @@ def line_items(tx: Tx, session: Obj) -> Obj:
     return listing(rows, f"/v1/checkout/sessions/{session['id']}/line_items")
 
 
+@includable("", "breakdown")
+def breakdown(tx: Tx, total_details: Obj) -> Obj:
+    """What makes up a session's discount and tax: nothing yet."""
+    return {"discounts": [], "taxes": []}
+
+
 def _expire(tx: Tx, session: Obj) -> Obj:
     with tx.changing(session):
         session |= {"status": "expired", "url": None}

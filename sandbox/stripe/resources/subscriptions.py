@@ -54,10 +54,7 @@ def update(tx: Tx, params: Params, subscription: str) -> Obj:
             "A canceled subscription can only update its cancellation_details and metadata.",
             param=next(iter(params)),
         )
-    error = change(tx, obj, params)
-    if error is not None and params.get("payment_behavior") == "error_if_incomplete":
-        raise _undone(error)
-    return obj
+    return apply(tx, obj, params)
 
 
 @route("DELETE", "/v1/subscriptions/{subscription_exposed_id}")
@@ -108,23 +105,6 @@ def index(tx: Tx, params: Params) -> Obj:
     return page(tx, "subscription", params, "/v1/subscriptions", **equal)
 
 
-@route("GET", "/v1/subscription_items")
-def index_items(tx: Tx, params: Params) -> Obj:
-    rows = lifecycle.items(tx.get("subscription", params["subscription"], "subscription"))
-    return listing(rows, "/v1/subscription_items")
-
-
-@route("GET", "/v1/subscription_items/{item}")
-def retrieve_item(tx: Tx, params: Params, item: str) -> Obj:
-    for subscription in tx.store.select("subscription"):
-        for row in lifecycle.items(subscription):
-            if row["id"] == item:
-                return row
-    raise StripeError(
-        f"No such subscription_item: '{item}'", code="resource_missing", param="item", status=404
-    )
-
-
 def build(tx: Tx, params: Params) -> Obj:
     """A subscription as asked for, not begun: no invoice, no event, no timer."""
     customer = customers.existing(tx, params["customer"], "customer")
@@ -163,7 +143,8 @@ def build(tx: Tx, params: Params) -> Obj:
 
 
 def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
-    """A subscription item whose first period begins now."""
+    """A subscription item whose first period begins now, or is the one that its subscription's
+    other items of that interval are in."""
     from sandbox.stripe.context import public
 
     item: Obj = tx.part("subscription_item") | {
@@ -178,9 +159,21 @@ def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
         "tax_rates": [],
     }
     lifecycle.advance(subscription, item, tx.now)
-    if subscription["trial_end"]:
+    if subscription["status"] == "trialing" or (subscription["trial_end"] or 0) > tx.now:
         item["current_period_end"] = subscription["trial_end"]
+    for sibling in lifecycle.items(subscription) if "items" in subscription else ():
+        if lifecycle.interval(sibling) == lifecycle.interval(item):
+            for name in ("current_period_start", "current_period_end"):
+                item[name] = sibling[name]
     return item
+
+
+def apply(tx: Tx, subscription: Obj, params: Params) -> Obj:
+    """`change`, undone when it isn't paid and the caller wants all or nothing."""
+    error = change(tx, subscription, params)
+    if error is not None and params.get("payment_behavior") == "error_if_incomplete":
+        raise _undone(error)
+    return subscription
 
 
 def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:

@@ -1,4 +1,8 @@
-"""One server for the module tests, emptied before each; every test ends without violations."""
+"""One server for the tests of the sandbox's Stripe, emptied before each.
+
+Every answer of every test fits the contract. Requests need not: these tests also send what Stripe
+refuses; for Harbor's own requests the `sandbox` fixture is stricter.
+"""
 
 from __future__ import annotations
 
@@ -27,4 +31,4 @@ def box(stripe_server: Server) -> Iterator[Box]:
     box.control("POST", "/reset")
     box.control("POST", "/deliveries/pause", {"paused": True})
     yield box
-    assert violations(stripe_server.url) == []
+    assert [found for found in violations(stripe_server.url) if found.startswith("answer:")] == []

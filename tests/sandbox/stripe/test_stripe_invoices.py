@@ -214,3 +214,34 @@ def test_an_open_invoice_can_be_voided_or_given_up(box: Box) -> None:
         box.v1.invoices.void_invoice(invoice.id)
     [payment] = box.v1.invoice_payments.list({"invoice": invoice.id}).data
     assert payment.status == "canceled"
+
+
+def test_items_come_change_and_go_by_themselves(box: Box) -> None:
+    subscription = box.subscribe(amount=1000)
+    extra = box.price(600, name="VPN")
+    halfway(box, subscription)
+
+    added = box.v1.subscription_items.create({"subscription": subscription.id, "price": extra.id})
+    box.v1.subscription_items.update(added.id, {"quantity": 2, "proration_behavior": "none"})
+
+    assert box.v1.subscription_items.retrieve(added.id).quantity == 2
+    rows = box.v1.subscription_items.list({"subscription": subscription.id}).data
+    assert [row.price.unit_amount for row in rows] == [1000, 600]
+    preview = box.v1.invoices.create_preview({"subscription": subscription.id})
+    assert sorted(amounts(preview)) == [300, 1000, 1200]
+
+    deleted = box.v1.subscription_items.delete(added.id, {"proration_behavior": "none"})
+    assert deleted.deleted is True
+    with pytest.raises(stripe.InvalidRequestError, match="at least one active item"):
+        box.v1.subscription_items.delete(item(subscription))
+
+
+def test_what_waits_for_the_next_invoice_can_be_looked_at(box: Box) -> None:
+    subscription = box.subscribe(amount=1000)
+    halfway(box, subscription)
+    box.v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item(subscription), "quantity": 2}]}
+    )
+    waiting = box.v1.invoice_items.list({"customer": str(subscription.customer)}).data
+    assert sorted(entry.amount for entry in waiting) == [-500, 1000]
+    assert box.v1.invoice_items.retrieve(waiting[0].id).proration is True

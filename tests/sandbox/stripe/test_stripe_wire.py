@@ -72,6 +72,16 @@ def test_a_bad_parameter_is_named(
     assert box.v1.customers.list().data == []
 
 
+def test_a_request_that_breaks_the_contract_is_written_down(box: Box) -> None:
+    post(box, "/v1/customers", {"colour": "red"})
+    box.raw("GET", "/v1/made_up")
+    assert [found[:58] for found in box.control("GET", "/violations")] == [
+        "request: POST /v1/customers: Received unknown parameter: co",
+        "request: GET /v1/made_up: Unrecognized request URL (GET: /",
+    ]
+    assert box.control("DELETE", "/violations") == []
+
+
 def test_a_missing_parameter_is_named(box: Box) -> None:
     answer = post(box, "/v1/prices", {"unit_amount": "100"})
     assert (error(answer)["code"], error(answer)["param"]) == ("parameter_missing", "currency")
