@@ -18,7 +18,12 @@ from tests.shots.pages import Shot
 PHONE, DESK = 390, 1280
 HEIGHTS = {PHONE: 844, DESK: 860}
 WAIT_MS = 15_000
-LOGIN_LINE = re.compile(r"(?P<email>[\w.+-]+@[\w.-]+)\s+(?P<password>\S.*?)(?:\s{2,}|$)")
+ROLES = {
+    "staff": "staff",
+    "on trial": "trial",
+    "active": "active",
+    "payment failed": "past_due",
+}
 
 
 @dataclass(frozen=True)
@@ -128,14 +133,12 @@ class Camera:
 
 
 def read_logins(text: str) -> dict[str, Login]:
-    """Read the demo's lines with an address and a password; their words tell the role."""
+    """Read what the demo wrote: one password, then a line a person; its words tell the role."""
+    password = re.search(r"password (\S+)", text)
     found: dict[str, Login] = {}
-    words = {"staff": "staff", "trial": "trial", "past due": "past_due", "active": "active"}
-    for row in text.splitlines():
-        match = LOGIN_LINE.search(row)
-        role = next((role for word, role in words.items() if word in row.lower()), None)
-        if match and role:
-            found.setdefault(role, Login(match["email"], match["password"].strip()))
+    for email, words in re.findall(r"^ *([\w.+-]+@[\w.-]+)\s+(.*)$", text, re.MULTILINE):
+        role = next((role for word, role in ROLES.items() if word in words), "")
+        found.setdefault(role, Login(email, password[1] if password else ""))
     return found
 
 
