@@ -14,9 +14,10 @@ class BillingConfig(AppConfig):
         from accounts import banners, brands, overview
 
         # The first two register kinds of operations, which a sweep must know in any process.
-        from billing import catalog_sync, checkout, mirror, notices, trials  # noqa: F401
+        from billing import catalog_sync, checkout, holdings, mirror, notices, trials  # noqa: F401
 
         mirror.tame()
+        holdings.register()
         brands.on_created(trials.start)
         banners.source(notices.banner)
-        overview.card(40, "billing/card.html", notices.card)
+        overview.card(60, "billing/card.html", notices.card)

@@ -158,7 +158,7 @@ class Checkout(TenantModel):
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     operation = models.OneToOneField(
-        "billing.StripeOperation", on_delete=models.PROTECT, related_name="checkout"
+        "billing.StripeOperation", on_delete=models.CASCADE, related_name="checkout"
     )
     session = models.CharField(max_length=255, unique=True, null=True)
     url = models.TextField(blank=True, default="")
@@ -238,7 +238,7 @@ class StripeInbox(LeasedModel):
         IGNORED = "ignored"
         PARKED = "parked", "given up, needs a person"
 
-    event_id = models.CharField(max_length=255, unique=True)
+    event_id = models.CharField(max_length=255)
     type = models.CharField(max_length=255)
     body = models.TextField()
     received_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -255,6 +255,10 @@ class StripeInbox(LeasedModel):
 
     class Meta:
         verbose_name = "Stripe event"
+        # A constraint and not unique=True, which would add an index for LIKE to every delivery.
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event_id"], name="one_row_per_stripe_event"),
+        ]
         indexes: ClassVar = [
             models.Index(
                 fields=["next_attempt_at"], condition=Q(state="pending"), name="billing_inbox_due"

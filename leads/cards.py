@@ -10,6 +10,7 @@ from accounts import overview
 from accounts.requests import BrandRequest
 from accounts.roles import Permission
 from billing import entitlements
+from billing.pages import count_use
 from leads import words
 from leads.backfill import control, progress
 from leads.models import Backfill, Connection, Lead
@@ -49,6 +50,7 @@ def _fetched(request: BrandRequest) -> bool:  # noqa: ARG001
 
 
 overview.card(10, "leads/card_backfill.html", _backfill)
+count_use("connections", lambda _: Connection.objects.count())
 overview.card(20, "leads/card_leads.html", _leads)
 overview.step(
     10,

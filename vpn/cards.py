@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import overview, privacy
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows
+from billing.pages import count_use
 from vpn import selectors
 from vpn.models import Device, DeviceUsage
 
@@ -29,7 +30,12 @@ def _has_device(request: BrandRequest) -> bool:  # noqa: ARG001
     return Device.objects.exists()
 
 
+def _in_use(_: int) -> int:
+    return Device.objects.filter(revoked_at=None).count()
+
+
 overview.card(40, "vpn/card.html", _card)
+count_use("devices", _in_use)
 overview.step(40, "Add a VPN device", "vpn:devices", _has_device, permission=Permission.USE_VPN)
 
 

@@ -1,0 +1,42 @@
+"""What billing holds for a brand: taken along in an export; a running plan keeps a brand alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from accounts import privacy
+from accounts.models import Brand, User
+from billing import subscriptions
+from billing.models import BillingAccount, Invoice, Subscription
+from saas.errors import Refused
+
+
+def _account(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("plan", "standing", "trial_ends_at", "lead_quota", "leads_used", "created_at")
+    yield from privacy.pages(brand_id, BillingAccount.objects.all, *fields)
+
+
+def _subscriptions(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("plan", "status", "currency", "amount", "started_at", "ended_at", "card")
+    yield from privacy.pages(brand_id, Subscription.objects.all, *fields)
+
+
+def _invoices(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("number", "status", "currency", "total", "amount_paid", "issued_at", "paid_at")
+    yield from privacy.pages(brand_id, Invoice.objects.all, *fields)
+
+
+def _refuse_while_charged(_: Brand, __: User) -> None:
+    """Nobody may be charged for a brand that is gone."""
+    running = subscriptions.live()
+    if running and not running.cancel_at_period_end:
+        raise Refused("subscription_runs", "Cancel your plan under Billing first.")
+
+
+def register() -> None:
+    """Add billing's holdings and its guard; called once, in ready()."""
+    privacy.register("billing_account", order=20, rows=_account)
+    privacy.register("subscriptions", order=21, rows=_subscriptions)
+    privacy.register("invoices", order=22, rows=_invoices)
+    privacy.before_erasure(_refuse_while_charged)
