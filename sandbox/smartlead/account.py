@@ -202,6 +202,10 @@ class Account:
         number, rest = divmod(lead_id - self.lead_base, LEAD_STRIDE)
         return number if not rest and 0 <= number < self.leads else None
 
+    def leads_below(self, lead_id: int) -> int:
+        """How many leads of the account have a smaller id."""
+        return min(max(-((self.lead_base - lead_id) // LEAD_STRIDE), 0), self.leads)
+
     def home(self, lead: int) -> Campaign:
         """The campaign that the lead was first added to."""
         for batch in self.growth:

@@ -239,7 +239,7 @@ async def all_leads(request: Request, tenant: Tenant) -> Response:
     newest = account.leads
     if "lastSeenLeadId" in query:
         seen = _whole(query, "lastSeenLeadId", 0)
-        newest = min(max(-(-(seen - account.lead_base) // 7), 0), account.leads)
+        newest = account.leads_below(seen)
     numbers = range(newest - 1, max(newest - limit, 0) - 1, -1)
     leads = [shapes.account_lead(tenant.book, number) for number in numbers]
     last = leads[-1]["id"] if leads else None
