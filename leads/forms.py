@@ -7,7 +7,7 @@ from typing import Any, cast
 from django import forms
 
 from leads import search, words
-from leads.models import Campaign, Category
+from leads.models import Campaign
 from leads.search import Filters
 
 
@@ -56,7 +56,7 @@ class FilterForm(forms.Form):
     def __init__(self, brand_id: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         campaigns = Campaign.objects.order_by("name").values_list("id", "name")[:500]
-        categories = Category.objects.order_by("remote_id").values_list("remote_id", "name")[:200]
+        categories = words.categories().items()
         known = [(code, words.status(code)[0]) for code in search.statuses(brand_id)]
         for name, empty, choices in (
             ("campaign", "Every campaign", campaigns),

@@ -15,6 +15,7 @@ BLOCKS = frozenset(
 )
 LONGEST = 200_000  # characters of HTML that are read
 SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
+TAG = re.compile(r"<[^>]*>?")
 BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -27,7 +28,9 @@ class _Reader(HTMLParser):
         self.linked = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in DROPPED:
+        if tag == "body":
+            self.hidden = 0  # a head that was left open ends here, as in a browser
+        elif tag in DROPPED:
             self.hidden += 1
         elif tag == "br":
             self.parts.append("\n")
@@ -61,8 +64,15 @@ def text_of(html: str) -> str:
     """Return the readable text of a mail. Never raises; text without markup comes back as it is."""
     if "<" not in html:
         return html.strip()
-    reader = _Reader()
-    reader.feed(html[:LONGEST])
-    reader.close()
-    lines = (SPACES.sub(" ", line).strip() for line in "".join(reader.parts).split("\n"))
+    lines = (SPACES.sub(" ", line).strip() for line in _read(html[:LONGEST]).split("\n"))
     return BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _read(html: str) -> str:
+    reader = _Reader()
+    try:
+        reader.feed(html)
+        reader.close()
+    except AssertionError:  # the library's answer to a marked section that nobody knows
+        return TAG.sub(" ", html)
+    return "".join(reader.parts)

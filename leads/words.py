@@ -1,4 +1,4 @@
-"""What Harbor says of leads and backfills, in words for people. Pure."""
+"""What Harbor says of leads and backfills, in words for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from leads.models import Backfill
+from leads.models import Backfill, Category
 
 State, Wait, Phase = Backfill.State, Backfill.Wait, Backfill.Phase
 
@@ -29,6 +29,18 @@ TONES = {
     State.FINISHED: "green",
     State.FAILED: "red",
 }
+# SmartLead's own, until a brand's are fetched.
+CATEGORIES = {
+    1: "Interested",
+    2: "Meeting Request",
+    3: "Not Interested",
+    4: "Do Not Contact",
+    5: "Information Request",
+    6: "Out Of Office",
+    7: "Wrong Person",
+    8: "Uncategorizable",
+    9: "Sender-Originated Bounce",
+}
 BAR_TONES = {State.PAUSED: "grey", State.PARKED: "amber", State.FAILED: "red",
              State.FINISHED: "green"}  # fmt: skip
 
@@ -46,6 +58,12 @@ class Now:
 def status(code: str) -> tuple[str, str]:
     """Return a lead's status as words and a tone; unknown codes are shown as they came."""
     return STATUSES.get(code, (code.capitalize() or "Unknown", "grey"))
+
+
+def categories() -> dict[int, str]:
+    """Return the names of the brand's categories by SmartLead's id; in the brand's scope."""
+    own = Category.objects.order_by("remote_id").values_list("remote_id", "name")[:200]
+    return CATEGORIES | dict(own)
 
 
 def now_line(backfill: Backfill, now: datetime) -> Now:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.db.models import Sum
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from leads.ingest.staging import run
@@ -46,6 +47,7 @@ class Progress:
     calls_left: int
     per_minute: float
     eta: float | None
+    leads_read: int
     leads_total: int
     messages_total: int | None
 
@@ -75,6 +77,7 @@ def of(backfill: Backfill, now: datetime | None = None) -> Progress:
         calls_left=left,
         per_minute=per_minute,
         eta=left / per_minute * 60 if running and per_minute > 0 else None,
+        leads_read=_leads_read(backfill),
         leads_total=_leads_total(backfill),
         messages_total=backfill.history_total,
     )
@@ -143,6 +146,13 @@ def _step(span: timedelta) -> int:
 def _known_total(backfill: Backfill) -> int:
     rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
     return int(rows.aggregate(n=Sum("total"))["n"] or 0)
+
+
+def _leads_read(backfill: Backfill) -> int:
+    """Places in campaigns that the cursors have passed; a page read again counts once."""
+    rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
+    passed = rows.aggregate(n=Sum(Least("position", Coalesce("total", "position"))))["n"]
+    return int(passed or 0)
 
 
 def _leads_total(backfill: Backfill) -> int:

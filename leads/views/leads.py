@@ -14,7 +14,7 @@ from accounts.roles import Permission, requires
 from billing import entitlements
 from leads import mail, search, words
 from leads.forms import FilterForm
-from leads.models import Campaign, CampaignLead, Category, Connection, Lead, Message
+from leads.models import Campaign, CampaignLead, Connection, Lead, Message
 from leads.search import Filters, Key
 
 THREAD = 200  # messages of a lead that are shown; the newest ones
@@ -37,7 +37,7 @@ def lead_list(request: BrandRequest) -> HttpResponse:
         "form": form,
         "filters": filters,
         "rows": [_shown(row) for row in page.rows],
-        "categories": _categories(),
+        "categories": words.categories(),
         "prev_url": _link(filters, before=page.before),
         "next_url": _link(filters, after=page.after),
         "count": _count(brand_id, filters),
@@ -49,10 +49,6 @@ def lead_list(request: BrandRequest) -> HttpResponse:
 def _shown(row: search.Row) -> dict[str, Any]:
     label, tone = words.status(row.status)
     return {"lead": row, "status": label, "tone": tone}
-
-
-def _categories() -> dict[int, str]:
-    return dict(Category.objects.values_list("remote_id", "name"))
 
 
 def _link(filters: Filters, **key: Key | None) -> str:
@@ -85,7 +81,7 @@ def lead_detail(request: BrandRequest, lead_id: int) -> HttpResponse:
         "lead": lead,
         "status": label,
         "tone": tone,
-        "category": _categories().get(lead.category) if lead.category is not None else None,
+        "category": words.categories().get(lead.category) if lead.category is not None else None,
         "facts": _facts(lead),
         "places": _places(request.brand.pk, lead),
         "more": len(newest) > THREAD,

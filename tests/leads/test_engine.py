@@ -63,7 +63,7 @@ def assert_exact(account: Account) -> None:
 
 @pytest.mark.django_db(transaction=False)
 def test_a_backfill_brings_in_everything_once(account: Make) -> None:
-    a = account("sl_engine_240_3_r0_dup_overlap")
+    a = account("sl_engine_130_3_r0_dup_overlap")
     a.start()
     done = a.drive()
     assert (done.phase, done.wait, done.rejected) == ("done", "", 0)
@@ -77,7 +77,7 @@ def test_a_backfill_brings_in_everything_once(account: Make) -> None:
 
 
 def test_again_changes_nothing(account: Make) -> None:
-    a = account("sl_again_120_2_r0")
+    a = account("sl_again_30_2_r0")
     a.start()
     a.drive()
     before = a.count()
@@ -91,7 +91,7 @@ def test_again_changes_nothing(account: Make) -> None:
     "fault", ["500", "524", "html", "empty", "braces", "truncated", "reset", "not_found"]
 )
 def test_each_fault_now_and_then_loses_nothing(account: Make, fault: str) -> None:
-    a = account("sl_faulty_60_2_r0")
+    a = account("sl_faulty_30_2_r0")
     a.start()
     a.fault(fault, probability=0.2, seed=7, delay=0)
     done = a.drive()
