@@ -17,7 +17,7 @@ def render(tx: Tx, session: Obj, message: str | None = None) -> str:
     held = [
         subscription
         for subscription in tx.store.select("subscription", customer=customer["id"])
-        if subscription["status"] not in lifecycle.ENDED
+        if subscription["status"] not in (*lifecycle.ENDED, "incomplete")
     ]
     back = session["return_url"]
     leave = f"<p>{html.link(back, 'Return to Harbor')}</p>" if back else ""
@@ -118,8 +118,9 @@ def _invoices(tx: Tx, customer: Obj) -> str:
         f'<td class="num">{display(invoice["total"], invoice["currency"])}</td></tr>'
         for invoice in found
     )
-    names = "".join(f'<th scope="col">{name}</th>' for name in ("Date", "Status", "Total"))
-    table = f"<table><thead><tr>{names}</tr></thead><tbody>{shown}</tbody></table>"
+    names = "".join(f'<th scope="col">{name}</th>' for name in ("Date", "Status"))
+    head = f'<tr>{names}<th scope="col" class="num">Total</th></tr>'
+    table = f"<table><thead>{head}</thead><tbody>{shown}</tbody></table>"
     return html.panel("Invoices", table if found else "<p>No invoices yet.</p>")
 
 
