@@ -13,11 +13,13 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import banners, brands, overview
 
-        # The first two register kinds of operations, which a sweep must know in any process.
-        from billing import catalog_sync, checkout, holdings, mirror, notices, trials  # noqa: F401
+        # Importing the first two registers kinds of operations, which any process must know.
+        from billing import catalog_sync, checkout, holdings, measures, mirror, notices, trials  # noqa: F401
+        from saas.observability import metrics
 
         mirror.tame()
         holdings.register()
+        metrics.gauges(measures.gauges)
         brands.on_created(trials.start)
         banners.source(notices.banner)
         overview.card(60, "billing/card.html", notices.card)

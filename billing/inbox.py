@@ -36,6 +36,7 @@ DRAIN_SECONDS = 40.0
 MOST_ATTEMPTS = 8
 WAKE_EVERY = 0.25
 CATCH_UP_OVERLAP = timedelta(hours=1)
+FIRST_LOOK = timedelta(days=3)
 State = StripeInbox.State
 
 # What a malformed or surprising payload can raise, here or in dj-stripe. The event is kept, tried
@@ -103,7 +104,9 @@ def work(row: StripeInbox) -> None:
 
 def _process(event: dict[str, Any]) -> str:
     account = event.get("account")
-    if account and account != settings.STRIPE_ACCOUNT_ID:
+    with gateway.translated():
+        foreign = account and account != mirror.account_id()
+    if foreign:
         return State.IGNORED  # a connected account's; we have none
     handlers.project(event)
     mirror.process(event)
@@ -158,12 +161,11 @@ def sweep() -> bool:
 def catch_up() -> int:
     """List Stripe's events since the last one seen and take in those that never came.
 
-    Returns how many were new. Safe to repeat. Before the first event there is nothing to catch up.
+    Returns how many were new. Safe to repeat. When none was ever seen (a wrong webhook secret, say)
+    it looks back FIRST_LOOK.
     """
     last: datetime | None = StripeInbox.objects.aggregate(last=Max("created"))["last"]
-    if last is None:
-        return 0
-    since = int((last - CATCH_UP_OVERLAP).timestamp())
+    since = int((last - CATCH_UP_OVERLAP if last else timezone.now() - FIRST_LOOK).timestamp())
     listed = gateway.each("/v1/events", {"created": {"gte": since}})
     taken = sum(_take(event) for event in listed)
     if taken:

@@ -53,13 +53,14 @@ def tame() -> None:
 
 def _own_account(model: Any, api_key: str) -> Any:  # noqa: ARG001 - the key stays in settings
     account, _ = model.objects.get_or_create(
-        id=_account_id(), defaults={"livemode": settings.STRIPE_LIVE_MODE}
+        id=account_id(), defaults={"livemode": settings.STRIPE_LIVE_MODE}
     )
     return account
 
 
 @lru_cache(maxsize=1)
-def _account_id() -> str:
+def account_id() -> str:
+    """Return our account at Stripe: from the settings, else asked once per process."""
     if settings.STRIPE_ACCOUNT_ID:
         return str(settings.STRIPE_ACCOUNT_ID)
     return str(

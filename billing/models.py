@@ -261,7 +261,9 @@ class StripeInbox(LeasedModel):
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["next_attempt_at"], condition=Q(state="pending"), name="billing_inbox_due"
+                fields=["state", "next_attempt_at"],
+                condition=Q(state__in=("pending", "parked")),
+                name="billing_inbox_due",
             ),
             models.Index(fields=["-created"], name="billing_inbox_created"),
         ]

@@ -97,7 +97,6 @@ def test_a_card_that_fails_later(brand: Any, owner: Any, stripe: Stripe) -> None
 
 
 def test_events_that_never_came_are_caught_up(brand: Any, owner: Any, stripe: Stripe) -> None:
-    stripe.deliver()  # the catalog's: something was seen before
     subscribe(brand, owner, stripe)
     assert stripe.pending()  # lost on the way
     assert state(brand)[1] == "trialing"
