@@ -8,29 +8,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.forms import ModelForm
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts.models import User
-from saas import audit
+from saas.admin_site import AuditedAdmin, ReadOnlyAdmin
 from vpn import devices, servers
 from vpn.models import AddressLease, Counter, Device, DeviceUsage, Peer, Server, UsageSample
-
-
-class ReadOnly(admin.ModelAdmin[Any]):
-    """Nothing is added, changed or deleted by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
-        return False
 
 
 def _staff(request: HttpRequest) -> User:
@@ -38,7 +24,7 @@ def _staff(request: HttpRequest) -> User:
 
 
 @admin.register(Server)
-class ServerAdmin(admin.ModelAdmin[Server]):
+class ServerAdmin(AuditedAdmin[Server]):
     list_display = ("name", "region", "enabled", "online", "peers", "key_is_ours", "last_seen_at")
     list_filter = ("enabled",)
     search_fields = ("name", "region", "endpoint_host")
@@ -70,21 +56,6 @@ class ServerAdmin(admin.ModelAdmin[Server]):
     ) -> HttpResponse:
         return self._issue(request, [obj])
 
-    def save_model(
-        self, request: HttpRequest, obj: Server, form: ModelForm[Server], change: bool
-    ) -> None:
-        before = Server.objects.filter(pk=obj.pk).values(*form.changed_data).first() or {}
-        super().save_model(request, obj, form, change)
-        audit.record(
-            "server.changed" if change else "server.registered",
-            obj,
-            actor=_staff(request),
-            changes={
-                name: [str(before.get(name, "")), str(getattr(obj, name))]
-                for name in form.changed_data
-            },
-        )
-
     def has_delete_permission(self, request: HttpRequest, obj: Server | None = None) -> bool:  # noqa: ARG002
         return False  # its devices and their usage hang on it: turn it off instead
 
@@ -98,7 +69,7 @@ class ServerAdmin(admin.ModelAdmin[Server]):
 
 
 @admin.register(Device)
-class DeviceAdmin(ReadOnly):
+class DeviceAdmin(ReadOnlyAdmin[Any]):
     list_display = ("name", "brand", "owner", "server", "created_at", "suspended_at", "revoked_at")
     list_filter = ("server", "protocol")
     list_select_related = ("brand", "owner", "server")
@@ -123,7 +94,7 @@ class DeviceAdmin(ReadOnly):
 
 
 @admin.register(AddressLease)
-class AddressLeaseAdmin(ReadOnly):
+class AddressLeaseAdmin(ReadOnlyAdmin[Any]):
     list_display = ("address", "server", "device", "brand", "created_at", "released_at")
     list_filter = ("server",)
     list_select_related = ("server", "device", "brand")
@@ -131,7 +102,7 @@ class AddressLeaseAdmin(ReadOnly):
 
 
 @admin.register(Peer)
-class PeerAdmin(ReadOnly):
+class PeerAdmin(ReadOnlyAdmin[Any]):
     list_display = ("public_key", "device", "server", "last_handshake_at", "retired_at")
     list_select_related = ("device", "server")
     search_fields = ("public_key",)
@@ -139,7 +110,7 @@ class PeerAdmin(ReadOnly):
 
 
 @admin.register(DeviceUsage)
-class DeviceUsageAdmin(ReadOnly):
+class DeviceUsageAdmin(ReadOnlyAdmin[Any]):
     list_display = ("day", "device", "server", "brand", "received", "sent")
     list_filter = ("server",)
     list_select_related = ("device", "server", "brand")
@@ -147,14 +118,14 @@ class DeviceUsageAdmin(ReadOnly):
 
 
 @admin.register(UsageSample)
-class UsageSampleAdmin(ReadOnly):
+class UsageSampleAdmin(ReadOnlyAdmin[Any]):
     list_display = ("counted_at", "device", "server", "epoch", "sample", "received", "sent")
     list_select_related = ("device", "server")
     show_full_result_count = False
 
 
 @admin.register(Counter)
-class CounterAdmin(ReadOnly):
+class CounterAdmin(ReadOnlyAdmin[Any]):
     list_display = ("peer", "epoch", "received", "sent")
     list_select_related = ("peer",)
     show_full_result_count = False

@@ -50,6 +50,7 @@ class Server(models.Model):
         max_length=44,
         blank=True,
         default="",
+        validators=[validators.wireguard_key],
         help_text="Told by the node on its first report. Empty it to accept a new one; every "
         "device of the server then needs a new configuration.",
     )

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ('network', models.CharField(max_length=18, unique=True, validators=[vpn.validators.ipv4_network], verbose_name='IPv4 network')),
                 ('network6', models.CharField(blank=True, default='', max_length=43, validators=[vpn.validators.ipv6_network], verbose_name='IPv6 network')),
                 ('dns', models.CharField(blank=True, default='', help_text="Addresses for the customers' devices, parted by commas.", max_length=120, validators=[vpn.validators.addresses], verbose_name='DNS servers')),
-                ('public_key', models.CharField(blank=True, default='', help_text='Told by the node on its first report. Empty it to accept a new one; every device of the server then needs a new configuration.', max_length=44)),
+                ('public_key', models.CharField(blank=True, default='', help_text='Told by the node on its first report. Empty it to accept a new one; every device of the server then needs a new configuration.', max_length=44, validators=[vpn.validators.wireguard_key])),
                 ('token_hash', models.CharField(editable=False, max_length=64)),
                 ('enabled', models.BooleanField(default=True, help_text='Off: the node is told to drop every device, and none is added.')),
                 ('last_seen_at', models.DateTimeField(blank=True, editable=False, null=True)),
