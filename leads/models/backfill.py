@@ -149,6 +149,11 @@ class Cursor(TenantModel):
     def __str__(self) -> str:
         return f"{self.kind} of campaign {self.campaign_id}: {self.position} of {self.total}"
 
+    @property
+    def read(self) -> int:
+        """Leads read so far; the position counts whole pages, the last of which may be short."""
+        return self.position if self.total is None else min(self.position, self.total)
+
 
 class Rate(TenantModel):
     """What a backfill did in one bucket of time: BUCKET seconds at first, an hour when older."""

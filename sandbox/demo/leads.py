@@ -44,12 +44,12 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
         )
         campaigns = sources.save_campaigns(connection, infos)
         sources.save_categories(brand.pk, parse.categories(shapes.categories()))
-    done = 0
+    done = threads = 0
     for campaign, source in zip(campaigns, book.campaigns(), strict=True):
         rows = _rows(book, source)
         merged = lead_ingest.stream(brand_id=brand.pk, campaign_id=campaign.pk, rows=rows)
         done += merged.new
-        _threads(brand, campaign, book, source)
+        threads += _threads(brand, campaign, book, source)
     with scope(brand):
         Backfill.objects.create(
             connection=connection,
@@ -60,6 +60,7 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
             planned_leads=count,
             leads_seen=done,
             leads_new=done,
+            messages_new=threads,
             started_at=began,
             ended_at=timezone.now(),
         )
@@ -72,7 +73,8 @@ def _rows(book: Book, source: Source) -> Iterator[LeadRow]:
         yield from parse.lead_page({"total_leads": "1", "data": [row]}).rows
 
 
-def _threads(brand: Brand, campaign: Campaign, book: Book, source: Source) -> None:
+def _threads(brand: Brand, campaign: Campaign, book: Book, source: Source) -> int:
+    done = 0
     with scope(brand):
         places = CampaignLead.objects.filter(campaign=campaign).order_by(
             "history_rank", "-last_activity_at"
@@ -80,12 +82,14 @@ def _threads(brand: Brand, campaign: Campaign, book: Book, source: Source) -> No
         wanted = list(places.values_list("lead_id", "remote_lead_id")[:THREADS])
         threads = (_thread(book, source, lead, remote) for lead, remote in wanted)
         while batch := list(islice(threads, 200)):
-            messages.merge(
+            merged = messages.merge(
                 brand_id=brand.pk,
                 campaign_id=campaign.pk,
                 threads=batch,
                 fetched_at=timezone.now(),
             )
+            done += merged.new
+    return done
 
 
 def _thread(book: Book, source: Source, lead_id: int, remote_id: int) -> Thread:
