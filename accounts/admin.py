@@ -14,16 +14,18 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from accounts import sessions
 from accounts.models import Brand, Invitation, Mail, Membership, User
+from accounts.roles import Role
 from saas.admin_site import AuditedAdmin, ReadOnlyAdmin
 from saas.celery import wake
 
@@ -83,25 +85,14 @@ class PersonAdmin(AuditedAdmin[User]):
         self.message_user(request, "Their sessions have ended.", messages.SUCCESS)
 
 
-class MembershipInline(admin.TabularInline[Membership, Brand]):
-    model = Membership
-    fields = readonly_fields = ("user", "role", "created_at")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Brand | None = None) -> bool:  # noqa: ARG002
-        return False
-
-
 @admin.register(Brand)
 class BrandAdmin(AuditedAdmin[Brand]):
     needs_reason = True
     list_display = ("name", "slug", "email", "created_at", "erase_requested_at")
     search_fields = ("name", "slug", "email")
     date_hierarchy = "created_at"
-    readonly_fields = ("slug", "created_at", "erase_requested_at", "journal")
-    fields = ("name", "slug", "email", "time_zone", "created_at", "erase_requested_at", "journal")
-    inlines = (MembershipInline,)
+    readonly_fields = ("slug", "created_at", "erase_requested_at", "members", "journal")
+    fields = ("name", "email", "time_zone", *readonly_fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
@@ -109,10 +100,29 @@ class BrandAdmin(AuditedAdmin[Brand]):
     def has_delete_permission(self, request: HttpRequest, obj: Brand | None = None) -> bool:  # noqa: ARG002
         return False
 
+    @admin.display(description="members")
+    def members(self, brand: Brand) -> str:
+        url = f"{reverse('admin:accounts_membership_changelist')}?q={brand.slug}"
+        rows = Membership.objects.filter(brand=brand).select_related("user").order_by("pk")[:50]
+        lines = format_html_join(", ", "{} ({})", ((m.user.email, m.role) for m in rows))
+        return format_html('{} <a href="{}">All</a>', lines, url)
+
     @admin.display(description="journal")
     def journal(self, brand: Brand) -> str:
         url = f"{reverse('admin:auditlog_logentry_changelist')}?brand={brand.pk}"
         return format_html('<a href="{}">What happened in this brand</a>', url)
+
+
+class MembershipForm(forms.ModelForm[Membership]):
+    """Says what the database would refuse."""
+
+    def clean_role(self) -> str:
+        role: str = self.cleaned_data["role"]
+        others = Membership.objects.filter(brand_id=self.instance.brand_id, role=Role.OWNER)
+        was_owner = self.initial.get("role") == Role.OWNER
+        if was_owner and role != Role.OWNER and not others.exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("A brand needs an owner. Make someone else one first.")
+        return role
 
 
 @admin.register(Membership)
@@ -120,6 +130,7 @@ class MembershipAdmin(AuditedAdmin[Membership]):
     """Access to a customer's data: every change asks for a reason."""
 
     needs_reason = True
+    form = MembershipForm
     list_display = ("user", "brand", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "brand")

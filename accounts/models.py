@@ -132,6 +132,11 @@ class Brand(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def brand_id(self) -> int:
+        """Its own key: the journal files a brand's decisions under it like all others."""
+        return int(self.pk)
+
 
 @pghistory.track(append_only=True)
 class Membership(TenantModel):
