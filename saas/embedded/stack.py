@@ -66,7 +66,7 @@ class Stack:
         self._valkey = Valkey(folder, log=self._log("valkey"), pid_file=self._pid("valkey"))
 
     def start(self) -> None:
-        if self.wishes.fresh:
+        if self.wishes.fresh or self._was_interrupted():
             self._postgres.destroy()
             state.forget(self.folder)
         shutil.rmtree(self.folder / "metrics", ignore_errors=True)  # of processes that are gone
@@ -161,6 +161,7 @@ class Stack:
         )
         logins = self.folder / "logins.txt"
         if not logins.exists():
+            (self.folder / "demo-begun").touch()
             self.supervisor.run(
                 commands.module("sandbox.demo", *wishes, "--logins", str(logins)),
                 name="demo",
@@ -170,6 +171,14 @@ class Stack:
         if not self.supervisor.stopping.is_set():
             stamp.write_text(wanted)
             self.supervisor.say(f"  {'prepare':<10} done    {time.monotonic() - began:5.1f} s")
+
+    def _was_interrupted(self) -> bool:
+        """A first start that ended within the demo left half of it, and nothing of anybody's."""
+        begun = (self.folder / "demo-begun").exists()
+        half = begun and not (self.folder / "logins.txt").exists()
+        if half:
+            self.supervisor.say("  The first start was interrupted; making the demo data anew")
+        return half and "DATABASE_URL" not in os.environ
 
     def _fingerprint(self, env: dict[str, str]) -> str:
         """Changes with our code, the packages, and the databases of ours and of the sandbox."""

@@ -82,6 +82,6 @@ def forget(folder: Path) -> None:
     """Remove everything that a start made, but keep logs and the tests' template."""
     for name in ("valkey", "sandbox", "node", "run", "ready", "metrics"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    made = ("secrets.env", "env", "prepared", "logins.txt", "celerybeat-schedule*")
+    made = ("secrets.env", "env", "prepared", "logins.txt", "demo-begun", "celerybeat-schedule*")
     for path in (path for name in made for path in folder.glob(name)):
         path.unlink(missing_ok=True)
