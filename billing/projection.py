@@ -60,8 +60,12 @@ def subscription(stripe_id: str) -> bool:
     brand_id = brand_of(reference(found["customer"]), found.get("metadata") or {})
     if brand_id is None:
         return False
+    latest = reference(found.get("latest_invoice"))
     with scope(brand_id):
         write_subscription(standing.locked(brand_id), found, number)
+        unknown = bool(latest) and not Invoice.objects.filter(stripe_id=latest).exists()
+    if unknown:  # its own event is late; a new subscriber wants to see it at once
+        invoice(latest)
     return True
 
 
