@@ -22,9 +22,7 @@ OWNER, COLLEAGUE = "rosa@sunrise.example", "leo@sunrise.example"
 
 
 @pytest.fixture
-def site(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, sandbox: Sandbox
-) -> Iterator[str]:
+def site(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, sandbox: Sandbox) -> str:
     """The whole system: web, worker, beat, sandbox, catalog, one VPN location."""
     monkeypatch.setenv("PUBLIC_URL", os.environ["HARBOR_TEST_WEB"])
     monkeypatch.setenv("DEBUG", "true")
@@ -35,7 +33,7 @@ def site(
 
     call_command("sync_catalog")
     _location()
-    yield url
+    return url
 
 
 def _location() -> None:
