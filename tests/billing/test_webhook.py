@@ -84,7 +84,19 @@ BODY = json.dumps(event())
         "t=99999999999999999999,v1=00",
         "t=٣,v1=00",
     ],
-    ids="none empty untimed unsigned nonsense stranger stale early scheme huge digit".split(),
+    ids=[
+        "none",
+        "empty",
+        "untimed",
+        "unsigned",
+        "nonsense",
+        "stranger",
+        "stale",
+        "early",
+        "scheme",
+        "huge",
+        "digit",
+    ],
 )
 def test_a_forged_or_stale_delivery_is_refused_and_leaves_nothing(header: str) -> None:
     assert post(BODY, header) == 400
