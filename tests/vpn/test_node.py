@@ -94,7 +94,7 @@ def test_a_waiting_node_hears_of_a_change_at_once(brand, server, web, tmp_path):
         nothing = http.get("/agent/v1/desired?wait=2", headers={"If-None-Match": etag})
         assert nothing.status_code == 304
         assert 1.5 < time.monotonic() - began < 10
-        with pytest.raises(httpx.ReadTimeout):  # the wait itself holds no answer back for nobody
+        with pytest.raises(httpx.ReadTimeout):  # still waiting, and then it hangs up
             http.get("/agent/v1/desired?wait=25", headers={"If-None-Match": etag}, timeout=1)
         add_device(brand, server, "Phone")
         changed = http.get("/agent/v1/desired?wait=25", headers={"If-None-Match": etag})

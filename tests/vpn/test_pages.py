@@ -6,6 +6,8 @@ import re
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership
 from accounts.roles import Role
@@ -55,7 +57,7 @@ def test_a_new_brand_is_told_what_to_do(mine, url, node):
     assert url("new/") in page
 
 
-def test_creating_a_device_shows_its_configuration_once(mine, url, node, roomy):
+def test_creating_a_device_shows_its_configuration_once(mine, url, node, roomy, caplog):
     response = mine.post(url("new/"), form(node))
     page = text_of(response)
     assert response.status_code == 200
@@ -67,6 +69,7 @@ def test_creating_a_device_shows_its_configuration_once(mine, url, node, roomy):
     device = the_device(roomy)
     for again in (url(), url(f"{device.pk}/"), url(f"{device.pk}/status/")):
         assert private not in text_of(mine.get(again))
+    assert private not in caplog.text
 
 
 def test_sending_the_form_again_says_that_it_was_shown(mine, url, node, roomy):
@@ -219,12 +222,7 @@ def test_the_live_part_is_a_fragment(mine, url, node):
     assert fragment.lstrip().startswith('<div class="table-wrap">')
 
 
-def test_the_number_of_queries_does_not_grow_with_the_devices(
-    mine, url, node, django_assert_num_queries
-):
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
+def test_the_number_of_queries_does_not_grow_with_the_devices(mine, url, node):
     counts = []
     for name in "abc":
         mine.post(url("new/"), form(node, name=name))
