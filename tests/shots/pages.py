@@ -45,7 +45,6 @@ def _doors() -> list[Shot]:
         Shot("reset", "/accounts/password/reset/"),
         Shot("reset-done", "/accounts/password/reset/done/"),
         Shot("reset-stale", "/accounts/password/reset/key/1-stale-key/"),
-        Shot("invitation-stale", "/invitations/stale/", status=404),
     ]
 
 
