@@ -66,6 +66,11 @@ class FilterForm(forms.Form):
             field = cast("forms.ChoiceField", self.fields[name])
             field.choices = [("", empty), *choices]
 
+    @property
+    def narrows(self) -> bool:
+        """Whether a filter beside the search is on; ask after `filters`."""
+        return any(value for name, value in self.cleaned_data.items() if name != "q")
+
     def filters(self) -> Filters:
         """Return what could be understood."""
         self.is_valid()

@@ -15,7 +15,7 @@ State, Wait, Phase = Backfill.State, Backfill.Wait, Backfill.Phase
 STATUSES = {
     "STARTED": ("Not mailed yet", "grey"),
     "INPROGRESS": ("In progress", "blue"),
-    "COMPLETED": ("Completed", "green"),
+    "COMPLETED": ("Completed", "grey"),
     "PAUSED": ("Paused", "amber"),
     "STOPPED": ("Stopped", "grey"),
     "BLOCKED": ("Blocked", "red"),

@@ -263,6 +263,13 @@ def duration(seconds: float | timedelta | None) -> str:
 
 
 @register.filter
+def spoken(name: str) -> str:
+    """A column's name as a person says it: "job_title" becomes "Job title"."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+@register.filter
 def browser(user_agent: str) -> str:
     return wording.browser(user_agent)
 

@@ -62,7 +62,8 @@ class Camera:
 
     def _take(self, shot: Shot, width: int, theme: str) -> Finding:
         finding = Finding(shot, width, theme)
-        with self._context(shot.who, width, theme) as context:
+        scale = 2 if shot.hero else 1
+        with self._context(shot.who, width, theme, scale) as context:
             page = context.new_page()
             hear = partial(_hear, shot=shot, finding=finding)
             page.on("console", hear)
@@ -72,8 +73,10 @@ class Camera:
                 finding.problems.append(f"can't be opened: {error.message.splitlines()[0]}")
                 return finding
             suffix = "" if theme == "light" else f"-{theme}"
+            if shot.hero:
+                page.screenshot(path=self.out / f"hero-{shot.name}-{width}{suffix}.png")
             _grow(page, width)
-            page.screenshot(path=self.out / f"{shot.name}-{width}{suffix}.png")
+            page.screenshot(path=self.out / f"{shot.name}-{width}{suffix}.png", scale="css")
             page.remove_listener("console", hear)  # axe breaks the policy itself, and is told so
             finding.problems += _judge(page, width)
         return finding
@@ -95,7 +98,7 @@ class Camera:
         page.wait_for_timeout(250)  # longer than any animation of ours
 
     @contextmanager
-    def _context(self, who: str, width: int, theme: str) -> Iterator[BrowserContext]:
+    def _context(self, who: str, width: int, theme: str, scale: int) -> Iterator[BrowserContext]:
         state = self._state(who) if who else None
         context = self.browser.new_context(
             viewport={"width": width, "height": HEIGHTS[width]},
@@ -103,6 +106,7 @@ class Camera:
             reduced_motion="reduce",
             has_touch=width == PHONE,
             is_mobile=width == PHONE,
+            device_scale_factor=scale,
             storage_state=state,
         )
         context.set_default_timeout(WAIT_MS)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ROW_OR_CARD = "main a[data-row], main .card-head a"
+
 
 @dataclass(frozen=True)
 class Shot:
-    """`path` may name {brand}. `who` is a role of `camera.Logins`; "" is a stranger."""
+    """`path` may name {brand}. `who` is a role of `camera.Logins`; "" is a stranger.
+
+    A hero is also kept as hero-NAME: one window, sharp, for the landing page and the README.
+    """
 
     name: str
     path: str
@@ -20,6 +25,7 @@ class Shot:
     press: str = ""
     status: int = 200
     dark: bool = False
+    hero: bool = False
 
 
 def shots() -> list[Shot]:
@@ -53,11 +59,11 @@ def _brand() -> list[Shot]:
     return [
         Shot("overview", f"{here}/", "active", dark=True),
         Shot("overview-menu", f"{here}/", "active", press=".menu.up > summary, .topbar button"),
-        Shot("leads", f"{here}/leads/", "active", dark=True),
+        Shot("leads", f"{here}/leads/", "active", dark=True, hero=True),
         Shot("leads-none-found", f"{here}/leads/?q=zzzzzzzz", "active"),
-        Shot("lead", f"{here}/leads/", "active", follow="a[data-row]", dark=True),
+        Shot("lead", f"{here}/leads/", "active", follow="a[data-row]", dark=True, hero=True),
         Shot("backfills", f"{here}/backfills/", "active"),
-        Shot("backfill", f"{here}/backfills/", "active", follow="a[data-row]", dark=True),
+        Shot("backfill", f"{here}/backfills/", "active", follow=ROW_OR_CARD),
         Shot("connection", f"{here}/connection/", "active"),
         Shot("billing", f"{here}/billing/", "active", dark=True),
         Shot("subscribe", f"{here}/billing/subscribe/", "active"),
@@ -76,7 +82,7 @@ def _states() -> list[Shot]:
     return [
         Shot("trial-overview", f"{here}/", "trial"),
         Shot("trial-leads", f"{here}/leads/", "trial"),
-        Shot("trial-backfill", f"{here}/backfills/", "trial", follow="a[data-row]", dark=True),
+        Shot("trial-backfill", f"{here}/backfills/", "trial", follow=ROW_OR_CARD, dark=True),
         Shot("trial-billing", f"{here}/billing/", "trial"),
         Shot("trial-vpn", f"{here}/vpn/", "trial"),
         Shot("past-due-overview", f"{here}/", "past_due", dark=True),
