@@ -152,8 +152,9 @@ def faster(page: Page) -> None:
 def work_a_lead(page: Page, home: str) -> None:
     page.goto(f"{home}leads/")
     expect(page.get_by_text(re.compile("^120 leads"))).to_be_visible()
+    page.get_by_text("Filters", exact=True).click()
     page.select_option("[name=replied]", "1")
-    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("button", name="Filter", exact=True).click()
     expect(page).to_have_url(re.compile("replied=1"))
     lead = page.locator("td.title a").first
     name = lead.inner_text()
