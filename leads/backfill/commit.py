@@ -1,11 +1,12 @@
-"""Commit what came of one job: rows, cursor, counters and pace, in one transaction.
+"""Commit what came of a handful of jobs: rows, cursors, counters and pace, in one transaction.
 
 The transaction begins by holding the backfill's row, so a worker that lost its lease, or whose run
-was paused meanwhile, writes nothing. Committing the same page twice changes nothing.
+was paused meanwhile, writes nothing. Committing the same answers twice changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,12 +41,20 @@ WHERE l.brand_id = %(brand)s AND l.email = ANY(%(emails)s)
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one job adds to the counters of its run."""
+    """What jobs add to the counters of their run."""
 
     leads: Merged = NOTHING
     messages: Merged = NOTHING
     rejected: int = 0
     histories: int = 0
+
+    def __add__(self, other: Delta) -> Delta:
+        return Delta(
+            self.leads + other.leads,
+            self.messages + other.messages,
+            self.rejected + other.rejected,
+            self.histories + other.histories,
+        )
 
     @property
     def refusal(self) -> str | None:
@@ -56,19 +65,23 @@ class Stopped(Exception):
     """The run was paused, cancelled or parked by somebody else."""
 
 
-def commit(backfill: Backfill, result: Result, *, alive: bool, lease: float) -> Delta:
-    """Commit one result and renew the lease by `lease` seconds; raise LeaseLost or Stopped.
+def commit(backfill: Backfill, results: Sequence[Result], *, lease: float) -> Delta:
+    """Commit the results and renew the lease by `lease` seconds; raise LeaseLost or Stopped.
 
-    `alive`: SmartLead answered another call meanwhile, so a failure is the job's own and counts
-    against it.
+    A failure counts against its job only when SmartLead answered another call of the handful.
     """
+    answered = any(result.error is None for result in results)
     with scope(backfill.brand_id):
         row = hold(backfill)
         if row.state not in Backfill.CARRIED:
             raise Stopped
-        failed = result.error is not None
-        delta = _failed(row, result, alive=alive) if failed else _done(row, result)
-        _count(row, delta, error=result.error, lease=lease)
+        delta = _histories(row, results)
+        for result in results:
+            if result.error is None:
+                delta += _done(row, result)
+            else:
+                delta += _failed(row, result, alive=answered)
+        _count(row, delta, results, lease=lease)
     return delta
 
 
@@ -82,8 +95,8 @@ def _done(row: Backfill, result: Result) -> Delta:
             return Delta()
         case PageJob() as job, Parsed() as page:
             return _page(row, job, page)
-        case HistoryJob() as job, History() as history:
-            return _history(row, job, history)
+        case HistoryJob(), History():
+            return Delta()  # merged together, by _histories
     raise AssertionError(result.job)
 
 
@@ -128,15 +141,26 @@ def _move(cursor: Cursor, page: Parsed) -> None:
     cursor.save()
 
 
-def _history(row: Backfill, job: HistoryJob, history: History) -> Delta:
-    merged = messages.merge(
-        brand_id=row.brand_id,
-        campaign_id=job.campaign_id,
-        threads=[Thread(job.lead_id, tuple(history.messages))],
-        fetched_at=timezone.now(),
-    )
-    rejected = _reject(row, "messages", history.bad, job.campaign_id)
-    return Delta(messages=merged, rejected=rejected, histories=1)
+def _histories(row: Backfill, results: Sequence[Result]) -> Delta:
+    """Merge the threads, one merge a campaign."""
+    delta = Delta()
+    threads: dict[int, list[Thread]] = {}
+    for result in results:
+        match result.job, result.value:
+            case HistoryJob() as job, History() as history:
+                thread = Thread(job.lead_id, tuple(history.messages))
+                threads.setdefault(job.campaign_id, []).append(thread)
+                rejected = _reject(row, "messages", history.bad, job.campaign_id)
+                delta += Delta(rejected=rejected, histories=1)
+    for campaign_id, found in threads.items():
+        merged = messages.merge(
+            brand_id=row.brand_id,
+            campaign_id=campaign_id,
+            threads=found,
+            fetched_at=timezone.now(),
+        )
+        delta += Delta(messages=merged)
+    return delta
 
 
 def _compare(row: Backfill, found: list[CampaignInfo]) -> int:
@@ -228,10 +252,12 @@ def _reject(row: Backfill, source: str, bad: list[BadRow], campaign_id: int) -> 
     )
 
 
-def _count(row: Backfill, delta: Delta, *, error: Exception | None, lease: float) -> None:
+def _count(row: Backfill, delta: Delta, results: Sequence[Result], *, lease: float) -> None:
     now = timezone.now()
+    errors = [result.error for result in results if result.error is not None]
+    failed = len(errors) == len(results)
     Backfill.objects.filter(pk=row.pk).update(
-        calls=F("calls") + 1,
+        calls=F("calls") + len(results),
         leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
         leads_new=F("leads_new") + delta.leads.new,
         leads_changed=F("leads_changed") + delta.leads.changed,
@@ -239,8 +265,8 @@ def _count(row: Backfill, delta: Delta, *, error: Exception | None, lease: float
         rejected=F("rejected") + delta.rejected,
         history_done=F("history_done") + delta.histories,
         has_categories=row.has_categories,
-        last_error=str(getattr(error, "detail", "") or error)[:300] if error else "",
+        last_error=str(getattr(errors[-1], "detail", "") or errors[-1])[:300] if failed else "",
         lease_until=now + timedelta(seconds=lease),
-        **({} if error else {"attempts": 0, "pushbacks": 0}),
+        **({} if failed else {"attempts": 0, "pushbacks": 0}),
     )
-    progress.add(row, now, leads=delta.leads.seen, messages=delta.messages.seen)
+    progress.add(row, now, calls=len(results), leads=delta.leads.seen, messages=delta.messages.seen)

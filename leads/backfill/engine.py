@@ -140,21 +140,20 @@ def _passes(gate: Gate, most: int) -> tuple[list[Pass], Wait | None]:
 
 
 def _commit(work: Work, results: Sequence[Result]) -> bool:
-    """Commit the results one by one; False when one of them ended the stride."""
+    """Commit the results; False when one of them ended the stride."""
     backfill = work.backfill
-    answered = any(result.error is None for result in results)
-    for result in results:
-        if isinstance(result.error, BadKey):
-            endings.refuse_key(backfill)
-            return False
-        delta = commit(backfill, result, alive=answered, lease=LEASE)
-        if delta.refusal:
-            endings.park(backfill, Backfill.Wait(delta.refusal))
-            return False
+    delta = commit(backfill, results, lease=LEASE)
+    if any(isinstance(result.error, BadKey) for result in results):
+        endings.refuse_key(backfill)
+        return False
+    if delta.refusal:
+        endings.park(backfill, Backfill.Wait(delta.refusal))
+        return False
     pushbacks = [r.error.after for r in results if isinstance(r.error, Pushback)]
     if pushbacks:
         _heed(work, max(pushbacks))
         return False
+    answered = any(result.error is None for result in results)
     missing = any(isinstance(result.error, Missing) for result in results)
     work.doubt = not answered or (missing and not work.asked)
     work.asked = work.asked or any(isinstance(result.job, CampaignsJob) for result in results)

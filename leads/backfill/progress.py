@@ -22,8 +22,8 @@ ROLL_UP_AFTER = timedelta(hours=2)
 
 ADD = """
 INSERT INTO leads_rate AS r (brand_id, backfill_id, at, calls, leads, messages)
-VALUES (%(brand)s, %(backfill)s, %(at)s, 1, %(leads)s, %(messages)s)
-ON CONFLICT (backfill_id, at) DO UPDATE SET calls = r.calls + 1,
+VALUES (%(brand)s, %(backfill)s, %(at)s, %(calls)s, %(leads)s, %(messages)s)
+ON CONFLICT (backfill_id, at) DO UPDATE SET calls = r.calls + excluded.calls,
   leads = r.leads + excluded.leads, messages = r.messages + excluded.messages"""
 
 ROLL_UP = """
@@ -52,8 +52,8 @@ class Progress:
     messages_total: int | None
 
 
-def add(backfill: Backfill, now: datetime, *, leads: int, messages: int) -> None:
-    """Count one call into its bucket, in the caller's transaction."""
+def add(backfill: Backfill, now: datetime, *, calls: int, leads: int, messages: int) -> None:
+    """Count calls and what they brought into the bucket of now, in the caller's transaction."""
     second = int(now.timestamp()) // Rate.BUCKET * Rate.BUCKET
     run(
         ADD,
@@ -61,6 +61,7 @@ def add(backfill: Backfill, now: datetime, *, leads: int, messages: int) -> None
             "brand": backfill.brand_id,
             "backfill": backfill.pk,
             "at": datetime.fromtimestamp(second, UTC),
+            "calls": calls,
             "leads": leads,
             "messages": messages,
         },

@@ -213,7 +213,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='connection',
-            constraint=models.CheckConstraint(condition=models.Q(('calls_per_minute__range', (1, 1000)), ('in_flight__range', (1, 20))), name='connection_limits_in_range'),
+            constraint=models.CheckConstraint(condition=models.Q(('calls_per_minute__range', (1, 60000)), ('in_flight__range', (1, 20))), name='connection_limits_in_range'),
         ),
         migrations.AddConstraint(
             model_name='campaign',

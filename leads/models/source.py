@@ -36,7 +36,7 @@ class Connection(TenantModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["brand"], name="one_connection_per_brand"),
             models.CheckConstraint(
-                condition=Q(calls_per_minute__range=(1, 1000), in_flight__range=(1, 20)),
+                condition=Q(calls_per_minute__range=(1, 60_000), in_flight__range=(1, 20)),
                 name="connection_limits_in_range",
             ),
         ]

@@ -17,7 +17,7 @@ class Account:
         self.brand, self.owner, self.sandbox, self.key = brand, owner, sandbox, key
         sandbox.control("smartlead", "accounts", {"key": key})
         connections.connect(brand_id=brand.pk, api_key=key, actor=owner)
-        self.limits(1000, 5)
+        self.limits(60_000, 5)
 
     def limits(self, calls: int, in_flight: int) -> None:
         from leads import connections

@@ -4,64 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from billing.models import BillingAccount
-from leads.models import Campaign, CampaignLead, Category, Lead, Message, Rejection
+from leads.models import CampaignLead, Category, Lead, Message, Rejection
 from saas.tenancy import scope
 from tests.leads.conftest import Account
+from tests.leads.truth import assert_exact
 
 Make = Callable[[str], Account]
 
 
-def truth(account: Account) -> tuple[set[str], set[tuple[int, str]], set[str]]:
-    """What SmartLead holds: e-mails, places (campaign, e-mail) and message ids, read directly."""
-    base = f"{account.sandbox.url}/smartlead/api/v1"
-    http = httpx.Client(
-        base_url=base, params={"api_key": account.key}, headers={"User-Agent": "t"}, timeout=30
-    )
-    emails, places, messages = set(), set(), set()
-    for campaign in http.get("/campaigns").json():
-        offset = 0
-        while True:
-            page = http.get(
-                f"/campaigns/{campaign['id']}/leads", params={"offset": offset, "limit": 100}
-            ).json()
-            for row in page["data"]:
-                lead = row["lead"]
-                emails.add(lead["email"].lower())
-                places.add((campaign["id"], lead["email"].lower()))
-                thread = http.get(
-                    f"/campaigns/{campaign['id']}/leads/{lead['id']}/message-history"
-                ).json()
-                messages |= {f"{m['message_id']}" for m in thread["history"]}
-            offset += 100
-            if offset >= int(page["total_leads"]):
-                break
-    return emails, places, messages
-
-
-def held(account: Account) -> tuple[list[str], list[tuple[int, str]], list[str]]:
-    with scope(account.brand):
-        emails = dict(Lead.objects.values_list("id", "email"))
-        remote = dict(Campaign.objects.values_list("id", "remote_id"))
-        places = CampaignLead.objects.values_list("campaign_id", "lead_id")
-        keys = Message.objects.values_list("key", flat=True)
-        return (
-            list(emails.values()),
-            [(remote[campaign], emails[lead]) for campaign, lead in places],
-            [key.partition(":")[2] for key in keys],
-        )
-
-
-def assert_exact(account: Account) -> None:
-    for ours, theirs in zip(held(account), truth(account), strict=True):
-        assert len(ours) == len(set(ours))
-        assert set(ours) == theirs
-
-
-@pytest.mark.django_db(transaction=False)
 def test_a_backfill_brings_in_everything_once(account: Make) -> None:
     a = account("sl_engine_130_3_r0_dup_overlap")
     a.start()
