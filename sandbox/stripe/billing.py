@@ -313,53 +313,52 @@ def _pricing(price: Obj, currency: str) -> Obj:
     }
 
 
+# What every new invoice says alike. Lists are made anew for each.
+_UNPAID = {
+    "account_country": "US",
+    "account_name": "Harbor Sandbox",
+    "amount_overpaid": 0,
+    "amount_paid": 0,
+    "amount_paid_off_stripe": 0,
+    "amount_shipping": 0,
+    "attempt_count": 0,
+    "attempted": False,
+    "auto_advance": True,
+    "collection_method": "charge_automatically",
+    "post_payment_credit_notes_amount": 0,
+    "pre_payment_credit_notes_amount": 0,
+    "starting_balance": 0,
+    "status": "draft",
+    "_subscription": None,
+}
+_LISTS = (
+    "customer_tax_ids", "default_tax_rates", "discounts", "total_discount_amounts",
+    "total_pretax_credit_amounts", "total_taxes",
+)  # fmt: skip
+_OF_CUSTOMER = ("address", "email", "name", "phone", "tax_exempt")
+
+
 def _document(
     tx: Tx, customer: Obj, lines: list[Obj], currency: str, reason: str, period: tuple[int, int]
 ) -> Obj:
     """The fields of an invoice that has not been finalized."""
     total = sum(row["amount"] for row in lines)
-    issuer = {"type": "self"}
+    due = ("amount_due", "amount_remaining")
+    totals = ("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax")
     return {
-        "account_country": "US",
-        "account_name": "Harbor Sandbox",
-        "amount_due": max(total, 0),
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_paid_off_stripe": 0,
-        "amount_remaining": max(total, 0),
-        "amount_shipping": 0,
-        "attempt_count": 0,
-        "attempted": False,
-        "auto_advance": True,
+        **_UNPAID,
+        **{name: [] for name in _LISTS},
+        **{f"customer_{name}": customer[name] for name in _OF_CUSTOMER},
+        **dict.fromkeys(due, max(total, 0)),
+        **dict.fromkeys(totals, total),
         "automatic_tax": tx.part("automatic_tax", enabled=False),
         "billing_reason": reason,
-        "collection_method": "charge_automatically",
         "currency": currency,
         "customer": customer["id"],
-        "customer_address": customer["address"],
-        "customer_email": customer["email"],
-        "customer_name": customer["name"],
-        "customer_phone": customer["phone"],
-        "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [],
-        "default_tax_rates": [],
-        "discounts": [],
-        "issuer": issuer,
+        "issuer": {"type": "self"},
         "metadata": {},
         "payment_settings": tx.part("invoices_payment_settings"),
         "period_start": period[0],
         "period_end": period[1],
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "starting_balance": 0,
-        "status": "draft",
         "status_transitions": tx.part("invoices_resource_status_transitions"),
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_discount_amounts": [],
-        "total_excluding_tax": total,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "_subscription": None,
     }
