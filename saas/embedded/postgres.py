@@ -144,6 +144,9 @@ class Postgres:
         """Remove all data. The server must be stopped."""
         shutil.rmtree(self.data, ignore_errors=True)
         (self.state / "postgres.json").unlink(missing_ok=True)
+        if self.data.is_relative_to(privilege.STATE):
+            with suppress(OSError):  # not empty, or never made
+                self.data.parent.rmdir()
 
     @contextmanager
     def superuser(self, database: str = "postgres") -> Iterator[psycopg.Connection]:

@@ -87,22 +87,23 @@ class Stack:
                 ready=lambda: answers(url),
                 stop_timeout=WEB_STOPS_WITHIN,
             ),
-            self._program("beat", commands.beat(self.folder / "celerybeat-schedule"), env),
         ]
         self.supervisor.launch(*programs)
         self.supervisor.wait(*programs)
-        self._start_node(env)
+        # Nobody waits for these two, so they don't slow down those that somebody waits for.
+        beat = commands.beat(self.folder / "celerybeat-schedule")
+        self.supervisor.launch(self._program("beat", beat, env), *self._node(env))
 
-    def _start_node(self, env: dict[str, str]) -> None:
+    def _node(self, env: dict[str, str]) -> list[Program]:
         """The simulated VPN node, once the demo data has given it a place and a token."""
         token = self.folder / "node" / "token"
         if not token.exists():
-            return
+            return []
         argv = [
             *commands.module("sandbox.node", "--api", env["PUBLIC_URL"]),
             *("--token-file", str(token), "--state", str(token.parent)),
         ]
-        self.supervisor.start(self._program("node", argv, env, ready=lambda: True))
+        return [self._program("node", argv, env, ready=lambda: True)]
 
     def _environment(self) -> dict[str, str]:
         """What is set outside wins; bytecode is always kept, or each start would compile anew."""
