@@ -75,10 +75,9 @@ def test_a_bad_parameter_is_named(
 def test_a_request_that_breaks_the_contract_is_written_down(box: Box) -> None:
     post(box, "/v1/customers", {"colour": "red"})
     box.raw("GET", "/v1/made_up")
-    assert [found[:58] for found in box.control("GET", "/violations")] == [
-        "request: POST /v1/customers: Received unknown parameter: co",
-        "request: GET /v1/made_up: Unrecognized request URL (GET: /",
-    ]
+    unknown, elsewhere = box.control("GET", "/violations")
+    assert unknown == "request: POST /v1/customers: Received unknown parameter: colour"
+    assert elsewhere.startswith("request: GET /v1/made_up: Unrecognized request URL")
     assert box.control("DELETE", "/violations") == []
 
 
