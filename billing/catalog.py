@@ -65,7 +65,7 @@ PLANS: dict[str, Plan] = {
             name="Starter",
             tagline="One SmartLead account, kept complete",
             limits=Limits(leads=25_000, connections=1, devices=2, members=3),
-            features=("Full message history", "CSV import and export"),
+            features=("Full message history", "Search by e-mail, name and company"),
             prices={"usd": 4_900, "eur": 4_500, "gbp": 3_900, "jpy": 7_200},
         ),
         Plan(
@@ -73,7 +73,7 @@ PLANS: dict[str, Plan] = {
             product="leads",
             name="Growth",
             tagline="For teams that work their leads daily",
-            limits=Limits(leads=250_000, connections=3, devices=5, members=10),
+            limits=Limits(leads=250_000, connections=1, devices=5, members=10),
             features=("Everything in Starter", "Roles for your team"),
             prices={"usd": 14_900, "eur": 13_900, "gbp": 11_900, "jpy": 22_000},
             highlighted=True,
@@ -83,8 +83,8 @@ PLANS: dict[str, Plan] = {
             product="leads",
             name="Scale",
             tagline="Agencies with many campaigns",
-            limits=Limits(leads=20_000_000, connections=10, devices=20, members=50),
-            features=("Everything in Growth", "Higher SmartLead limits on request"),
+            limits=Limits(leads=20_000_000, connections=1, devices=20, members=50),
+            features=("Everything in Growth", "Your own SmartLead rate limit"),
             prices={"usd": 49_900, "eur": 45_900, "gbp": 39_900, "jpy": 74_000},
         ),
         Plan(
@@ -93,7 +93,7 @@ PLANS: dict[str, Plan] = {
             name="VPN Solo",
             tagline="Private access for one person",
             limits=Limits(leads=0, connections=0, devices=3, members=1),
-            features=("WireGuard and OpenVPN",),
+            features=("WireGuard on every system",),
             prices={"usd": 900, "eur": 900, "gbp": 700, "jpy": 1_300},
         ),
         Plan(
@@ -102,7 +102,7 @@ PLANS: dict[str, Plan] = {
             name="VPN Team",
             tagline="Private access for a company",
             limits=Limits(leads=0, connections=0, devices=25, members=25),
-            features=("WireGuard and OpenVPN", "Devices for the whole team"),
+            features=("WireGuard on every system", "Devices for the whole team"),
             prices={"usd": 3_900, "eur": 3_900, "gbp": 3_200, "jpy": 5_800},
         ),
     )
