@@ -152,7 +152,8 @@ def _claim(operation: StripeOperation) -> StripeOperation | None:
 
 def _send(row: StripeOperation) -> gateway.Object:
     kind = _kinds[row.kind]
-    if _stale(row, timezone.now()):
+    repeated = row.attempts > 1 and kind.method == "delete"  # Stripe ignores keys on DELETE
+    if repeated or _stale(row, timezone.now()):
         return _look_then_send(kind, row)
     try:
         return _post(kind, row)

@@ -35,6 +35,7 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def ready(live_db: Any, stripe: Stripe) -> Stripe:
     call_command("sync_catalog", stdout=StringIO())
+    operations.run(begin_portal(stripe))  # the first one makes Stripe's default configuration
     return stripe
 
 
@@ -54,7 +55,8 @@ def deaths(live_db: Any) -> Iterator[Callable[[StripeOperation, str], None]]:
         helper.stdin.write(json.dumps({"operation": str(operation.pk), "point": point}) + "\n")
         helper.stdin.flush()
         ended = next(line for line in helper.stdout if line.startswith("RESULT"))
-        assert ended.split()[1] == "-9"
+        sends_nothing = point == "after the send" and operation.attempts > 0
+        assert ended.split()[1] == "-9" or sends_nothing  # it found the effect instead
 
     yield attempt
     helper.kill()
@@ -234,6 +236,8 @@ def test_one_effect_whenever_it_dies(
             deaths(operation, first)
             if second:
                 release(operation)
+                with everyone("test"):
+                    operation.refresh_from_db()
                 deaths(operation, second)
             recover()
 
