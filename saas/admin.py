@@ -84,7 +84,7 @@ class JournalAdmin(ReadOnlyAdmin[LogEntry]):
     """Append-only, by trigger; here to be read."""
 
     list_display = ("timestamp", "event", "object_repr", "who", "reason", "brand", "remote_addr")
-    list_filter = (EventFilter, ByStaffFilter, BrandFilter, "content_type")
+    list_filter = (EventFilter, ByStaffFilter, BrandFilter)
     list_select_related = ("actor", "content_type")
     search_fields = ("object_repr", "actor_email", "cid", "remote_addr")
     date_hierarchy = "timestamp"

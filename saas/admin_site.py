@@ -66,6 +66,14 @@ class HarborAdminSite(admin.AdminSite):
             return _go("mfa_index", back)
         return HttpResponseRedirect(f"{_confirm_url(request)}?{urlencode({'next': back})}")
 
+    def password_change(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> Any:
+        """The one page for it, which also ends the other sessions and journals the change."""
+        return HttpResponseRedirect(reverse("account_change_password"))
+
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         def as_operator(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             with everyone(f"admin {request.path}"):
