@@ -9,8 +9,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import brands, sessions
@@ -73,8 +80,8 @@ class BrandScope:
     """Runs every view under /b/<slug>/ for a member of that brand, inside its scope.
 
     Strangers and members of other brands get 404: the brand does not exist for them. A member whose
-    role lacks the view's permission gets 403. A view that declares no permission is a Bug. A POST
-    that a service refuses is rolled back and returns to its page with the reason.
+    role lacks the view's permission gets 403. A view that declares no permission is a Bug. What a
+    service refuses is rolled back, and the person is back on their page with the reason.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -104,10 +111,19 @@ class BrandScope:
         try:
             return self._run(here, view, args, kwargs)
         except Refused as refusal:
-            if request.method != "POST":
-                raise
+            if request.method != "POST" and match.view_name == "accounts:overview":
+                raise  # there is no page left to say it on
             messages.error(request, refusal.message)
-            return HttpResponseRedirect(page_of(request))
+            return self._back(here)
+
+    @staticmethod
+    def _back(request: BrandRequest) -> HttpResponseBase:
+        """To the page of the form; a page that refuses to show itself leads to the overview."""
+        overview = reverse("accounts:overview", args=[request.brand.slug])
+        url = page_of(request) if request.method == "POST" else overview
+        if request.htmx:
+            return HttpResponse(headers={"HX-Redirect": url})
+        return HttpResponseRedirect(url)
 
     @staticmethod
     def _place(request: HttpRequest, slug: str) -> BrandRequest:

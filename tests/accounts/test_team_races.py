@@ -1,0 +1,86 @@
+"""Two people change one team at the same moment, on real commits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+
+from accounts import brands, signup, team
+from accounts.models import Membership, PendingSignup
+from accounts.roles import Role
+from saas.errors import Refused
+from saas.tenancy import scope
+from tests.factories import make_brand, make_user
+
+pytestmark = pytest.mark.usefixtures("live_db")
+
+
+def at_once(*work: Callable[[], Any]) -> list[Any]:
+    barrier = threading.Barrier(len(work))
+
+    def run(one: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return one()
+        except (IntegrityError, Refused) as e:
+            return type(e)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(work)) as threads:
+        return list(threads.map(run, work))
+
+
+@pytest.fixture
+def two_owners() -> tuple[Any, Any, Any]:
+    first, second = make_user(), make_user()
+    brand = make_brand(owner=first)
+    with scope(brand):
+        Membership.objects.create(user=second, role=Role.OWNER)
+    return brand, first, second
+
+
+def owners(brand: Any) -> int:
+    with scope(brand):
+        return int(Membership.objects.filter(role=Role.OWNER).count())
+
+
+def test_two_owners_who_demote_each_other_past_the_services_leave_one(
+    two_owners: tuple[Any, Any, Any],
+) -> None:
+    brand, first, second = two_owners
+    both_changed = threading.Barrier(2)
+
+    def demote(user: Any) -> None:
+        with scope(brand):
+            Membership.objects.filter(user=user).update(role=Role.VIEWER)
+            both_changed.wait()  # each still sees the other as an owner; the commit decides
+
+    outcome = at_once(lambda: demote(first), lambda: demote(second))
+    assert sorted(map(str, outcome)) == ["<class 'django.db.utils.IntegrityError'>", "None"]
+    assert owners(brand) == 1
+
+
+def test_two_owners_who_leave_at_once_are_told_in_words(two_owners: tuple[Any, Any, Any]) -> None:
+    brand, first, second = two_owners
+
+    def leave(user: Any) -> None:
+        with scope(brand):
+            team.remove(Membership.objects.get(user=user), actor=user)
+
+    outcome = at_once(lambda: leave(first), lambda: leave(second))
+    assert sorted(map(str, outcome)) == ["<class 'saas.errors.Refused'>", "None"]
+    assert owners(brand) == 1
+
+
+def test_two_logins_at_once_make_one_brand() -> None:
+    user = make_user()
+    PendingSignup.objects.create(user=user, brand_name="Engines")
+    slugs = at_once(lambda: signup.settle(user), lambda: signup.settle(user))
+    assert sorted(map(str, slugs)) == ["None", "engines"]
+    assert [place.slug for place in brands.places(user)] == ["engines"]
