@@ -152,7 +152,8 @@ def _servers() -> Iterator[tuple[tuple[str, int], str]]:
         children.append(_start("sandbox", _sandbox(sandbox, running.folder), running.folder))
         _until(children[-1], f"{sandbox}/health")
         port = int(web.rpartition(":")[2])
-        children.append(_start("web", commands.web(port, workers=1), running.folder))
+        server = [*commands.web(port, workers=1)[:-1], "tests.bench.server_wsgi:application"]
+        children.append(_start("web", server, running.folder))
         _until(children[-1], f"{web}/health/live")
         yield ("127.0.0.1", int(urlsplit(web).port or 0)), database
     finally:
