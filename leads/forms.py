@@ -76,7 +76,7 @@ class FilterForm(forms.Form):
         self.is_valid()
         good = self.cleaned_data
         return Filters(
-            q=(good.get("q") or "").replace("\x00", ""),
+            q=good.get("q") or "",
             campaign=good.get("campaign"),
             status=good.get("status") or "",
             category=good.get("category"),

@@ -7,6 +7,7 @@ capped: an e-mail address by its beginning, names and companies by any part of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,9 +25,11 @@ COUNTED = 10_000  # counts above this are "more than"
 FOUND = 5_000  # hits of a search by words
 SHORTEST_PART = 3  # letters: below that no index of trigrams helps
 FIRST_AFTER = "\U0010ffff"
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 WORDS = """
 SELECT id FROM leads_lead WHERE brand_id = %s AND email >= %s AND email < %s LIMIT %s"""
+KEY = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 PARTS = "SELECT id FROM leads_search(%s, %s)"
 
 
@@ -38,15 +41,18 @@ class Key:
     id: int
 
     def __str__(self) -> str:
-        return f"{round(self.at.timestamp() * 1_000_000)}-{self.id}"
+        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}-{self.id}"
 
     @classmethod
     def parse(cls, text: str) -> Key | None:
         """Read a key; None for anything that isn't one."""
-        at, _, number = text.partition("-")
-        if not (at.isdecimal() and number.isdecimal() and len(at) < 18 and len(number) < 19):
+        found = KEY.fullmatch(text)
+        if found is None:
             return None
-        return cls(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(at)), int(number))
+        try:
+            return cls(EPOCH + timedelta(microseconds=int(found[1])), int(found[2]))
+        except OverflowError:  # no such year
+            return None
 
 
 @dataclass(frozen=True)
@@ -157,8 +163,7 @@ def _filtered(rows: QuerySet[Any], brand_id: int, filters: Filters, number: str)
     if filters.since:
         rows = rows.filter(last_activity_at__gte=datetime.combine(filters.since, time.min, UTC))
     if filters.until:
-        end = datetime.combine(filters.until + timedelta(days=1), time.min, UTC)
-        rows = rows.filter(last_activity_at__lt=end)
+        rows = rows.filter(last_activity_at__lte=datetime.combine(filters.until, time.max, UTC))
     return rows
 
 

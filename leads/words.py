@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.utils import timezone
@@ -55,6 +55,41 @@ class Now:
     reconnect: bool = False
 
 
+_SLOT = Now("Waiting for a free slot. It goes on {when}.")
+# {when} is "in 20 s" or "at 14:32", {limit} the brand's calls a minute.
+WAITS = {
+    Wait.WINDOW: Now("Your limit of {limit} calls a minute is used up. It goes on {when}."),
+    Wait.IN_FLIGHT: _SLOT,
+    Wait.COORDINATION: _SLOT,
+    Wait.VENDOR: Now("SmartLead asked us to slow down. It goes on by itself {when}.", "amber"),
+    Wait.BREAKER: Now(
+        "We couldn't reach SmartLead several times. We try again by ourselves {when}.", "amber"
+    ),
+    Wait.FAULT: Now("SmartLead gave us a faulty answer. We ask again {when}.", "amber"),
+    Wait.TRIAL_EXPIRED: Now(
+        "Your trial has ended, so no new leads come in. Choose a plan, and it goes on by itself.",
+        "amber",
+        upgrade=True,
+    ),
+    Wait.QUOTA_EXCEEDED: Now(
+        "Your plan is full, so new leads are left out for now. Choose a larger plan, and it goes"
+        " on by itself.",
+        "amber",
+        upgrade=True,
+    ),
+    Wait.SUSPENDED: Now(
+        "Your subscription is not active. Renew it, and the backfill goes on by itself.",
+        "amber",
+        upgrade=True,
+    ),
+    Wait.BAD_KEY: Now(
+        "SmartLead no longer accepts your API key. Enter a new one, and it goes on by itself.",
+        "red",
+        reconnect=True,
+    ),
+}
+
+
 def status(code: str) -> tuple[str, str]:
     """Return a lead's status as words and a tone; unknown codes are shown as they came."""
     return STATUSES.get(code, (code.capitalize() or "Unknown", "grey"))
@@ -64,6 +99,11 @@ def categories() -> dict[int, str]:
     """Return the names of the brand's categories by SmartLead's id; in the brand's scope."""
     own = Category.objects.order_by("remote_id").values_list("remote_id", "name")[:200]
     return CATEGORIES | dict(own)
+
+
+def category(number: int, names: dict[int, str]) -> str:
+    """Return a category's name; one that SmartLead has not named to us yet is shown by number."""
+    return names.get(number, f"Category {number}")
 
 
 def now_line(backfill: Backfill, now: datetime) -> Now:
@@ -93,50 +133,9 @@ def _working(backfill: Backfill) -> Now:
 
 
 def _waiting(backfill: Backfill, now: datetime) -> Now:
-    when = _when(backfill.due_at, now)
-    match backfill.wait:
-        case Wait.WINDOW:
-            limit = backfill.connection.calls_per_minute
-            return Now(f"Your limit of {limit} calls a minute is used up. It goes on {when}.")
-        case Wait.IN_FLIGHT | Wait.COORDINATION:
-            return Now(f"Waiting for a free slot. It goes on {when}.")
-        case Wait.VENDOR:
-            return Now(f"SmartLead asked us to slow down. It goes on by itself {when}.", "amber")
-        case Wait.BREAKER:
-            return Now(
-                f"We couldn't reach SmartLead several times. We try again by ourselves {when}.",
-                "amber",
-            )
-        case Wait.FAULT:
-            return Now(f"SmartLead gave us a faulty answer. We ask again {when}.", "amber")
-        case Wait.TRIAL_EXPIRED:
-            return Now(
-                "Your trial has ended, so no new leads come in. Choose a plan, and it goes on by"
-                " itself.",
-                "amber",
-                upgrade=True,
-            )
-        case Wait.QUOTA_EXCEEDED:
-            return Now(
-                "Your plan is full, so new leads are left out for now. Choose a larger plan, and it"
-                " goes on by itself.",
-                "amber",
-                upgrade=True,
-            )
-        case Wait.SUSPENDED:
-            return Now(
-                "Your subscription is not active. Renew it, and the backfill goes on by itself.",
-                "amber",
-                upgrade=True,
-            )
-        case Wait.BAD_KEY:
-            return Now(
-                "SmartLead no longer accepts your API key. Enter a new one, and it goes on by"
-                " itself.",
-                "red",
-                reconnect=True,
-            )
-    return Now(f"Waiting. It goes on {when}.")
+    said = WAITS.get(Wait(backfill.wait), Now("Waiting. It goes on {when}."))
+    limit = backfill.connection.calls_per_minute
+    return replace(said, text=said.text.format(when=_when(backfill.due_at, now), limit=limit))
 
 
 def _when(due: datetime | None, now: datetime) -> str:

@@ -7,6 +7,7 @@ from hashlib import blake2s
 
 from leads.ingest.rows import EXCERPT, BadRow
 from leads.ingest.staging import run
+from saas.observability.logs import redact
 
 RECORD = """
 INSERT INTO leads_rejection AS r
@@ -43,7 +44,7 @@ def record(
             "digests": list(rows),
             "reasons": [row.reason[:40] for row in rows.values()],
             "details": [clean(row.detail)[:300] for row in rows.values()],
-            "excerpts": [clean(row.raw[:EXCERPT]) for row in rows.values()],
+            "excerpts": [clean(redact(row.raw[:EXCERPT])) for row in rows.values()],
         },
     )
     return len(rows)

@@ -22,6 +22,7 @@ LONGEST_EMAIL = 254
 LONGEST_TEXT = 2_000
 LONGEST_CUSTOM = 65_536
 LONGEST_BODY = 1_000_000
+BELIEVABLE_YEARS = range(1970, 2200)
 BIGINT = 2**63
 NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -286,9 +287,12 @@ def _moment(value: Any, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value.strip())
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except (ValueError, OverflowError) as e:
         raise Unfit("bad_time", f"{field} is not a time.") from e
+    if moment.year not in BELIEVABLE_YEARS:  # the calendar's ends have no local time to show
+        raise Unfit("bad_time", f"{field} is not a time.")
+    return moment
 
 
 def _moment_or_none(value: Any) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.cache import cache
+from django.db.models.functions import Left
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -16,8 +17,9 @@ from leads import mail, search, words
 from leads.forms import FilterForm
 from leads.models import Campaign, CampaignLead, Connection, Lead, Message
 from leads.search import Filters, Key
+from saas.charts import grouped
 
-THREAD = 200  # messages of a lead that are shown; the newest ones
+THREAD = 100  # messages of a lead that are shown; the newest ones
 
 
 @require_GET
@@ -27,17 +29,12 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     brand_id = request.brand.pk
     form = FilterForm(brand_id, request.GET)
     filters = form.filters()
-    page = search.page(
-        brand_id,
-        filters,
-        after=Key.parse(request.GET.get("after", "")),
-        before=Key.parse(request.GET.get("before", "")),
-    )
+    page = _page(request, filters)
+    names = words.categories()
     context = {
         "form": form,
         "filters": filters,
-        "rows": [_shown(row) for row in page.rows],
-        "categories": words.categories(),
+        "rows": [_shown(row, names) for row in page.rows],
         "prev_url": _link(filters, before=page.before),
         "next_url": _link(filters, after=page.after),
         "count": _count(brand_id, filters),
@@ -46,14 +43,25 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     return render(request, "leads/list.html", context)
 
 
-def _shown(row: search.Row) -> dict[str, Any]:
+def _page(request: BrandRequest, filters: Filters) -> search.Page:
+    """Cut the page that the URL asks for; the first one when nothing is left beyond its key."""
+    after, before = (Key.parse(request.GET.get(name, "")) for name in ("after", "before"))
+    page = search.page(request.brand.pk, filters, after=after, before=before)
+    if (after or before) and not page.rows:
+        return search.page(request.brand.pk, filters)
+    return page
+
+
+def _shown(row: search.Row, categories: dict[int, str]) -> dict[str, Any]:
     label, tone = words.status(row.status)
-    return {"lead": row, "status": label, "tone": tone}
+    category = None if row.category is None else words.category(row.category, categories)
+    return {"lead": row, "status": label, "tone": tone, "category": category}
 
 
 def _link(filters: Filters, **key: Key | None) -> str:
     [(name, at)] = key.items()
-    return f"?{filters.query()}&{name}={at}" if at else ""
+    chosen = f"{filters.query()}&" if filters.any else ""
+    return f"?{chosen}{name}={at}" if at else ""
 
 
 def _count(brand_id: int, filters: Filters) -> str:
@@ -62,8 +70,7 @@ def _count(brand_id: int, filters: Filters) -> str:
     else:
         number, exact = search.count(brand_id, filters)
     noun = "lead" if number == 1 and exact else "leads"
-    grouped = f"{number:,}".replace(",", "\u202f")
-    return f"{grouped} {noun}" if exact else f"more than {grouped} {noun}"
+    return f"{grouped(number)} {noun}" if exact else f"more than {grouped(number)} {noun}"
 
 
 @require_GET
@@ -74,14 +81,15 @@ def lead_detail(request: BrandRequest, lead_id: int) -> HttpResponse:
     if lead is None:
         raise Http404
     rows = Message.objects.filter(brand_id=request.brand.pk, lead_id=lead.id)
-    newest = list(rows.order_by("-sent_at", "-id")[: THREAD + 1])
+    readable = rows.defer("body").annotate(html=Left("body", mail.LONGEST + 1))
+    newest = list(readable.order_by("-sent_at", "-id")[: THREAD + 1])
     label, tone = words.status(lead.status)
     campaigns = {c.pk: c for c in Campaign.objects.filter(pk__in={m.campaign_id for m in newest})}
     context = {
         "lead": lead,
         "status": label,
         "tone": tone,
-        "category": words.categories().get(lead.category) if lead.category is not None else None,
+        "category": _category(lead.category),
         "facts": _facts(lead),
         "places": _places(request.brand.pk, lead),
         "more": len(newest) > THREAD,
@@ -89,13 +97,17 @@ def lead_detail(request: BrandRequest, lead_id: int) -> HttpResponse:
             {
                 "message": message,
                 "reply": message.direction == Message.Direction.REPLY,
-                "text": mail.text_of(message.body),
+                "text": mail.text_of(message.html),
                 "campaign": campaigns[message.campaign_id].name,
             }
             for message in newest[:THREAD]
         ],
     }
     return render(request, "leads/detail.html", context)
+
+
+def _category(number: int | None) -> str | None:
+    return None if number is None else words.category(number, words.categories())
 
 
 def _facts(lead: Lead) -> list[tuple[str, str, str]]:
