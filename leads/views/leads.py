@@ -120,12 +120,17 @@ def _facts(lead: Lead) -> list[tuple[str, str, str]]:
         ("LinkedIn", lead.linkedin, lead.linkedin),
     ]
     custom = lead.custom if isinstance(lead.custom, dict) else {}
-    known += [(name, str(value), "") for name, value in sorted(custom.items())[:40]]
+    known += [(_named(name), str(value), "") for name, value in sorted(custom.items())[:40]]
     return [
         (label[:60], value[:500], link if link.startswith(("https://", "http://")) else "")
         for label, value, link in known
         if value not in ("", "None")
     ]
+
+
+def _named(field: str) -> str:
+    """`job_title` as a person would write it; names that are words already stay."""
+    return field.replace("_", " ").capitalize() if field.islower() else field
 
 
 def _places(brand_id: int, lead: Lead) -> list[dict[str, Any]]:
