@@ -266,6 +266,16 @@ def test_what_smartlead_says_of_a_lead_is_text_too(web: Client, stocked: Any) ->
         assert '"onclick="' not in page
 
 
+def test_a_lead_s_own_fields_are_named_as_words(web: Client, stocked: Any) -> None:
+    row = lead_row(600, custom=json.dumps({"job_title": "CFO", "ARR (USD)": 5, "empty": None}))
+    with scope(stocked):
+        campaign = Campaign.objects.get(name="Spring")
+        leads.merge(brand_id=stocked.pk, campaign_id=campaign.pk, rows=[row])
+        lead = Lead.objects.get(email=row.email)
+    facts = web.get(url(stocked, f"leads/{lead.id}/")).context["facts"]
+    assert facts[1:] == [("ARR (USD)", "5", ""), ("Job title", "CFO", "")]
+
+
 @pytest.mark.parametrize("pk", [1, 2**63, 10**30])
 def test_a_lead_that_is_not_there(web: Client, brand: Any, pk: int) -> None:
     assert web.get(url(brand, f"leads/{pk}/")).status_code == 404
