@@ -97,7 +97,8 @@ def test_a_campaign_walks_its_own_index(full: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_words_reach_an_index_under_the_policy(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for words in ("le", "lead0012345", "first12345"):
+    # not "le", which all of them begin with: there the first hits of a plain read are as good
+    for words in ("zz", "lead0012345", "first12345"):
         for plan in plans(monkeypatch, full, Filters(q=words)):
             assert "Seq Scan" not in plan, (words, plan)
 
