@@ -74,6 +74,14 @@ def _free_slug(name: str) -> str:
     return base
 
 
+def lock(brand_id: int) -> None:
+    """Make what follows serial within the brand until the commit. Call in its scope.
+
+    Locks the brand's row FOR NO KEY UPDATE, which lets rows that refer to it be inserted.
+    """
+    Brand.objects.select_for_update(no_key=True).get(pk=brand_id)
+
+
 def places(user: User) -> list[Place]:
     """Return every place of `user`, by name."""
     return _call("SELECT * FROM accounts_places(%s, NULL)", [user.pk])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from accounts import brands
 from accounts.models import User
 from billing import entitlements
 from leads import sources
@@ -44,6 +45,7 @@ def connect(*, brand_id: int, api_key: str, actor: User | None) -> Connection:
     limit = existing.limit if existing else Limit(50, 60.0, 5)
     found = parse.campaigns(Gate(brand_id, limit).call(lambda: client.campaigns(key)))
     with scope(brand_id):
+        brands.lock(brand_id)  # two first connections at once become one
         connection = _save(key, found, actor)
     control.go_on(brand_id, (Backfill.Wait.BAD_KEY,), reason="a new key")
     return connection

@@ -15,6 +15,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from accounts import brands
 from accounts.models import Membership
 from billing import entitlements
 from saas import audit
@@ -56,7 +57,7 @@ def converge(brand_id: int, now: datetime | None = None) -> int:
     with scope(brand_id):
         if not _leavers() and not _change(brand_id, now):
             return 0
-        devices.lock_brand(brand_id)
+        brands.lock(brand_id)
         moved = _revoke_leavers(brand_id)
         change = _change(brand_id, now)
         moment = now or timezone.now()
@@ -68,13 +69,13 @@ def converge(brand_id: int, now: datetime | None = None) -> int:
 def sweep() -> int:
     """Converge every brand that has live devices; return how many devices moved."""
     with everyone("vpn sweep: brands with live devices"):
-        brands = list(
+        holders = list(
             Device.objects.filter(revoked_at=None)
             .order_by("brand_id")
             .values_list("brand_id", flat=True)
             .distinct()
         )
-    return sum(converge(brand_id) for brand_id in brands)
+    return sum(converge(brand_id) for brand_id in holders)
 
 
 def _change(brand_id: int, now: datetime | None) -> Change:

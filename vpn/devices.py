@@ -13,7 +13,8 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.models import Brand, User
+from accounts import brands
+from accounts.models import User
 from billing import entitlements
 from saas import audit
 from saas.errors import Refused
@@ -58,7 +59,7 @@ def create(
     """
     with scope(brand_id):
         clean = _clean(name)
-        lock_brand(brand_id)
+        brands.lock(brand_id)
         _refuse_repeat(request_key)
         _refuse_over_limit(brand_id)
         _refuse_taken_name(owner, clean)
@@ -97,11 +98,6 @@ def revoke(*, device_id: int, brand_id: int, actor: User | None, reason: str = "
             _end(device, timezone.now())
             audit.record("device.revoked", device, actor=actor, reason=reason)
     return device
-
-
-def lock_brand(brand_id: int) -> None:
-    """Make the brand's creations and convergence serial, until the commit."""
-    Brand.objects.select_for_update(no_key=True).get(pk=brand_id)
 
 
 def _end(device: Device, now: datetime) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from accounts import brands
 from accounts.models import User
 from billing import entitlements
 from leads import sources
@@ -80,6 +81,7 @@ def make(*, brand_id: int, actor: User | None) -> Backfill:
         raise Refused("no_campaigns", "Your SmartLead account has no campaigns yet.")
     sizes = _count(gate, connection.api_key, _sample(found))
     with scope(brand_id):
+        brands.lock(brand_id)  # the later of two plans at once replaces the earlier
         return _save(_connection(), found, sizes, actor)
 
 

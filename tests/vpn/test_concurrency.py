@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 
+from accounts import brands
 from saas.errors import Refused
 from saas.tenancy import everyone, scope
 from tests.factories import make_brand
@@ -94,7 +95,7 @@ class TestTheLimit:
             return outcomes, Device.objects.filter(revoked_at=None).count()
 
     def test_without_the_lock_too_many_are_made(self, server, monkeypatch):
-        monkeypatch.setattr(devices, "lock_brand", lambda _: None)
+        monkeypatch.setattr(brands, "lock", lambda _: None)
         check = then_overlap(devices._refuse_over_limit)
         monkeypatch.setattr(devices, "_refuse_over_limit", check)
         _, made = self.run(server)
