@@ -20,7 +20,6 @@ from saas import valkey
 
 log = structlog.get_logger(__name__)
 
-HOLD_SECONDS = 180.0  # a permit whose worker was killed frees its place in flight after this
 COORDINATION_WAIT = 3.0
 
 ACQUIRE = """
@@ -104,17 +103,18 @@ def _script(text: str) -> Any:
     return valkey.client().register_script(text)
 
 
-def acquire(key: str, limit: Limit) -> Permit | Wait:
+def acquire(key: str, limit: Limit, *, hold: float = 60.0) -> Permit | Wait:
     """Ask for leave to make one call under `key`. Never blocks, never raises for a limit.
+
+    `hold` seconds are longer than the longest call: a permit that nobody gives back, because its
+    worker was killed, frees its place in flight after that.
 
     With Valkey out of reach nobody knows what the others do, so the answer is a Wait.
     """
     permit = uuid.uuid4().hex
     args = [limit.calls, int(limit.seconds * 1000), limit.in_flight, permit]
     try:
-        granted, number, reason = _script(ACQUIRE)(
-            keys=_keys(key), args=[*args, int(HOLD_SECONDS * 1000)]
-        )
+        granted, number, reason = _script(ACQUIRE)(keys=_keys(key), args=[*args, int(hold * 1000)])
     except (redis.ConnectionError, redis.TimeoutError) as e:
         log.warning("ratelimit.unreachable", key=key, error=str(e))
         return Wait(COORDINATION_WAIT, "coordination")
@@ -128,7 +128,7 @@ def release(permit: Permit, *, used: bool = True) -> None:
     try:
         _script(RELEASE)(keys=_keys(permit.key)[:2], args=[permit.id, int(used)])
     except (redis.ConnectionError, redis.TimeoutError) as e:
-        log.warning("ratelimit.unreachable", key=permit.key, error=str(e))  # HOLD_SECONDS frees it
+        log.warning("ratelimit.unreachable", key=permit.key, error=str(e))  # `hold` frees it
 
 
 def tighten(

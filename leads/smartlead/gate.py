@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from leads.smartlead import client
 from leads.smartlead.errors import LONGEST_WAIT, BadKey, Missing, Pushback, Unwanted
 from saas import ratelimit
 from saas.breaker import Breaker
@@ -22,6 +23,7 @@ from saas.ratelimit import Limit, Permit, Wait
 # window would let a few brands use it up for all.
 CEILING = Limit(calls=100, seconds=1.0, in_flight=200)
 CEILING_KEY = "smartlead"
+LONGEST_CALL = client.DEADLINE + client.TIMEOUT  # the last read may begin at the deadline
 PATIENCE = 4.0  # seconds a person waits for a permit before we say "try again"
 
 Fetch = Callable[[], tuple[Any, Answer]]
@@ -77,7 +79,7 @@ class Gate:
             return wait
         permits: list[Permit] = []
         for key, limit in ((self.key, self.limit), (CEILING_KEY, CEILING)):
-            answer = ratelimit.acquire(key, limit)
+            answer = ratelimit.acquire(key, limit, hold=LONGEST_CALL)
             if isinstance(answer, Wait):
                 Pass(self, tuple(permits)).unused()
                 return answer

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from leads.backfill import sweep
 from leads.models import Backfill
+from saas import ratelimit
 from saas.embedded.processes import wait_until
 from saas.tenancy import everyone, scope
 from tests.factories import make_brand, make_user
@@ -42,9 +43,13 @@ def account(live_db: Any, sandbox: Sandbox) -> Callable[[str], Account]:
 
 
 def lapse(account: Account) -> None:
-    """Let the dead worker's lease run out now: time passes, without the test waiting for it."""
+    """Let the dead worker's lease and permits run out now: time passes, but nobody waits for it."""
     with everyone("chaos"):
         Backfill.objects.filter(brand=account.brand).update(lease_until=None)
+    redis.Redis.from_url(settings.REDIS_URL).delete(
+        *ratelimit._keys(f"smartlead:brand:{account.brand.pk}")[1:2],
+        *ratelimit._keys("smartlead")[1:2],
+    )
     time.sleep(sweep.OVERDUE.total_seconds())
     sweep.run()
 

@@ -58,6 +58,16 @@ def test_no_more_than_the_ceiling_is_in_flight(key: str) -> None:
     assert refuse(key, limit).reason == "in_flight"
 
 
+def test_a_permit_of_a_killed_worker_frees_its_place_by_itself(key: str) -> None:
+    limit = Limit(calls=100, seconds=60, in_flight=1)
+    assert isinstance(ratelimit.acquire(key, limit, hold=0.2), Permit)
+    assert refuse(key, limit).reason == "in_flight"
+    until = time.monotonic() + 0.25
+    while time.monotonic() < until:
+        pass
+    grant(key, limit)
+
+
 def test_an_unused_permit_gives_its_call_back(key: str) -> None:
     limit = Limit(calls=1, seconds=60, in_flight=1)
     ratelimit.release(grant(key, limit), used=False)
