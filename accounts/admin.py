@@ -77,7 +77,7 @@ class PersonAdmin(AuditedAdmin[User]):
         if not obj.is_active:
             sessions.end_all(obj)
 
-    @admin.action(description="End all sessions of the selected people")
+    @admin.action(description="End all sessions of the selected people", permissions=["change"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for person in queryset:
             ended = sessions.end_all(person)
@@ -165,7 +165,7 @@ class MailAdmin(ReadOnlyAdmin[Mail]):
     exclude = ("text", "html")
     actions = ("try_again",)
 
-    @admin.action(description="Try to send again")
+    @admin.action(description="Try to send again", permissions=["operate"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Mail]) -> None:
         for mail in queryset.filter(sent_at=None):
             mail.due_at, mail.gave_up_at = timezone.now(), None
@@ -208,7 +208,7 @@ class UserSessionAdmin(ReadOnlyAdmin[UserSession]):
     exclude = ("session_key", "data")
     actions = ("end",)
 
-    @admin.action(description="End the selected sessions")
+    @admin.action(description="End the selected sessions", permissions=["operate"])
     def end(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
         for session in queryset.select_related("user"):
             self.record(request, "session_ended", session.user)

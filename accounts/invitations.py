@@ -129,6 +129,8 @@ def create(*, email: str, role: str, actor: User) -> Invitation:
     An offer that ran out makes way. Raises Refused for a member or someone invited already. The
     caller has checked that `actor` may give `role` (accounts.team).
     """
+    # Two offers to one address at once become one. The scope sees one brand.
+    Brand.objects.select_for_update(no_key=True).get()
     if Membership.objects.filter(user__email=email).exists():
         raise Refused("already_member", f"{email} is in the team already.")
     for earlier in Invitation.objects.select_for_update(of=("self",)).filter(

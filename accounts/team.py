@@ -45,6 +45,13 @@ def invite(*, email: str, role: str, actor: User) -> Invitation:
     return invitations.create(email=email, role=role, actor=actor)
 
 
+def invite_again(invitation: Invitation, *, actor: User) -> None:
+    """Send the offer again and let it stand for another week. Only owners offer ownership."""
+    if invitation.role == Role.OWNER:
+        _need_owner(actor)
+    invitations.send_again(invitation, actor=actor)
+
+
 def change_role(membership: Membership, *, role: str, actor: User) -> None:
     """Change a member's role; their sessions get new keys. Raise Refused for the last owner."""
     if role == membership.role:

@@ -44,7 +44,8 @@ def start(*, brand: Brand, plan: str, currency: str, actor: User) -> str:
     with scope(brand):
         standing.locked(brand.pk)
         refuse_when_subscribed()
-        open_one = open_one or Checkout.objects.filter(state=State.OPEN).first()
+        open_ones = Checkout.objects.filter(state=State.OPEN).select_related("operation")
+        open_one = open_one or open_ones.first()
         if open_one is None:
             open_one = _begin(brand, chosen, currency, customer, price)
             audit.record("checkout.started", open_one, actor=actor, changes={"plan": [None, plan]})

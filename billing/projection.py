@@ -169,7 +169,8 @@ def invoice(stripe_id: str) -> bool:
     found = gateway.find(f"/v1/invoices/{stripe_id}")
     if found is None or found.get("deleted"):
         with everyone("a deleted draft invoice"):
-            Invoice.objects.filter(stripe_id=stripe_id, version__lt=number).delete()
+            drafts = Invoice.objects.filter(stripe_id=stripe_id, status="draft")
+            drafts.filter(version__lt=number).delete()
         return True
     brand_id = brand_of(reference(found["customer"]), {})
     if brand_id is None:

@@ -126,7 +126,7 @@ def open_portal(request: BrandRequest) -> HttpResponse:
 @tells_refusals
 def cancel(request: BrandRequest) -> HttpResponse:
     """End the subscription with its period."""
-    reason = request.POST.get("reason", "")[:200]
+    reason = request.POST.get("reason", "").replace("\x00", "")[:200]
     subscriptions.cancel(brand=_brand(request), actor=request.user, reason=reason)
     messages.success(request, "Your plan ends with the period you have paid for.")
     return redirect("billing:overview", slug=request.brand.slug)

@@ -176,6 +176,11 @@ class ReadOnlyAdmin(AuditedAdmin[M]):
 
     actions: Sequence[Any] | None = None
 
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """What an action of a read-only page needs: the right to change such rows."""
+        meta = self.model._meta
+        return bool(request.user.has_perm(f"{meta.app_label}.change_{meta.model_name}"))
+
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 

@@ -44,7 +44,9 @@ class ServerAdmin(AuditedAdmin[Server]):
         told: str = server.reported.get("key", server.public_key)
         return told == server.public_key
 
-    @admin.action(description="Issue a new agent token (the old one stops working)")
+    @admin.action(
+        description="Issue a new agent token (the old one stops working)", permissions=["change"]
+    )
     def issue_token(self, request: HttpRequest, chosen: QuerySet[Server]) -> HttpResponse:
         return self._issue(request, list(chosen))
 

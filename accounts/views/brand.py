@@ -76,7 +76,7 @@ def _team(request: BrandRequest, form: InviteForm) -> HttpResponse:
 @require_POST
 def invitation_resend(request: BrandRequest, pk: int) -> HttpResponse:
     invitation = _invitation(pk)
-    invitations.send_again(invitation, actor=request.user)
+    team.invite_again(invitation, actor=request.user)
     messages.success(request, f"We sent the invitation to {invitation.email} again.")
     return redirect("accounts:team", request.brand.slug)
 

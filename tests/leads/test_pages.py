@@ -167,7 +167,7 @@ def test_the_list_pages_by_key_both_ways(web: Client, stocked: Any) -> None:
         ("?since=2026-01-02", 1),
         ("?until=2025-12-31", 0),
         ("?status=nonsense&category=x&since=tomorrow", 120),
-        ("?q=a%00b", 120),
+        ("?q=a%00b", 0),
         ("?q=%00", 120),
         ("?q=%ff%fe", 0),
         ("?q=" + "x" * 500, 120),

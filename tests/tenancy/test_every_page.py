@@ -132,3 +132,16 @@ def test_keys_of_another_brand_are_keys_of_nothing(
         assert answer.status_code == 404
     with scope(other):
         assert Membership.objects.get().role == "owner"
+
+
+def test_every_action_of_the_console_names_the_right_that_it_needs() -> None:
+    from django.contrib import admin
+
+    loose = [
+        f"{type(page).__module__}.{type(page).__name__}.{function.__name__}"
+        for page in admin.site._registry.values()
+        for name in (page.actions or ())
+        if callable(function := getattr(page, name) if isinstance(name, str) else name)
+        and not getattr(function, "allowed_permissions", None)
+    ]
+    assert loose == []
