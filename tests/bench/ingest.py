@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -104,10 +105,11 @@ def _brand() -> tuple[int, int, int]:
     from billing.models import BillingAccount
     from leads.models import Backfill, Cursor
     from saas.tenancy import scope
-    from tests.factories import make_brand
+    from tests.factories import make_brand, make_user
     from tests.leads.factories import make_campaign
 
-    brand = make_brand()
+    # Each process counts its people from one; the database is shared.
+    brand = make_brand(owner=make_user(email=f"{uuid.uuid4().hex}@example.test"))
     with scope(brand):
         BillingAccount.objects.update(lead_quota=100_000_000)
         campaign = make_campaign()
