@@ -75,7 +75,7 @@ def commit(backfill: Backfill, results: Sequence[Result], *, lease: float) -> De
         row = hold(backfill)
         if row.state not in Backfill.CARRIED:
             raise Stopped
-        delta = _histories(row, results)
+        delta = _histories(row, results) + _pages(row, results)
         for result in results:
             if result.error is None:
                 delta += _done(row, result)
@@ -93,36 +93,48 @@ def _done(row: Backfill, result: Result) -> Delta:
             sources.save_categories(row.brand_id, found)
             row.has_categories = True
             return Delta()
-        case PageJob() as job, Parsed() as page:
-            return _page(row, job, page)
-        case HistoryJob(), History():
-            return Delta()  # merged together, by _histories
+        case (PageJob(), Parsed()) | (HistoryJob(), History()):
+            return Delta()  # merged together, by _pages and _histories
     raise AssertionError(result.job)
 
 
-def _page(row: Backfill, job: PageJob, page: Parsed) -> Delta:
-    cursor = _cursor(job)
-    if cursor is None:
-        return Delta()
-    if not page.rows and not page.bad and job.offset < (page.total or 0):
-        return _failed(row, Result(job, error=Empty()), alive=True)
-    if job.replied:
-        emails = [lead.email for lead in page.rows]
-        run(REPLIED, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
-        _move(cursor, page)
-        return Delta()
-    merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=page.rows)
-    rejected = _reject(row, "leads", page.bad, job.campaign_id)
-    if merged.refusal is None:
-        _move(cursor, page)
-    return Delta(leads=merged, rejected=rejected)
+def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
+    """Merge the pages of leads in one go, and move their cursors unless billing held leads back."""
+    delta = Delta()
+    cursors: dict[int, Cursor] = {}
+    wanted: list[tuple[PageJob, Parsed]] = []
+    for result in results:
+        match result.job, result.value:
+            case PageJob() as job, Parsed() as page:
+                behind = PAGE * sum(each.cursor_id == job.cursor_id for each, _ in wanted)
+                cursor = cursors.get(job.cursor_id) or _cursor(job)
+                if cursor is None or cursor.position + behind != job.offset:
+                    continue  # it moved meanwhile: the page is not wanted any more
+                cursors[job.cursor_id] = cursor
+                if not page.rows and not page.bad and job.offset < (page.total or 0):
+                    delta += _failed(row, Result(job, error=Empty()), alive=True)
+                elif job.replied:
+                    _raise_rank(row, job, page)
+                    _move(cursor, page)
+                else:
+                    wanted.append((job, page))
+    batches = [(job.campaign_id, page.rows) for job, page in wanted]
+    merged = leads.merge_all(brand_id=row.brand_id, batches=batches)
+    for job, page in wanted:
+        delta += Delta(rejected=_reject(row, "leads", page.bad, job.campaign_id))
+        cursor = cursors[job.cursor_id]
+        if merged.refusal is None and cursor.position == job.offset:
+            _move(cursor, page)
+    return delta + Delta(leads=merged)
+
+
+def _raise_rank(row: Backfill, job: PageJob, page: Parsed) -> None:
+    emails = [lead.email for lead in page.rows]
+    run(REPLIED, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
 
 
 def _cursor(job: PageJob) -> Cursor | None:
-    """Return the job's cursor, or None when it moved meanwhile: the page is not wanted any more."""
-    return Cursor.objects.filter(
-        pk=job.cursor_id, position=job.offset, state=Cursor.State.OPEN
-    ).first()
+    return Cursor.objects.filter(pk=job.cursor_id, state=Cursor.State.OPEN).first()
 
 
 def _move(cursor: Cursor, page: Parsed) -> None:
@@ -202,7 +214,7 @@ def _failed(row: Backfill, result: Result, *, alive: bool) -> Delta:
 
 def _page_failed(row: Backfill, job: PageJob, result: Result) -> Delta:
     cursor = _cursor(job)
-    if cursor is None:
+    if cursor is None or cursor.position != job.offset:
         return Delta()
     cursor.failures += 1
     rejected = 0

@@ -6,7 +6,7 @@ Invariant: in the transaction that inserts new leads, billing admitted exactly a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import count, islice
 
 from django.db import connection
 
@@ -19,10 +19,13 @@ BATCH = 5000  # rows a transaction: the knee of the measured curve, and 0.3 s un
 INGEST_LOCK = 7_101  # with the brand's id: one ingest of a brand at a time
 NEVER = "1970-01-01 00:00:00+00"
 
+Batch = tuple[int | None, Sequence[LeadRow]]  # a campaign of ours, if any, and its rows
+
 STAGE = Stage(
-    "leads_stage_v1",
+    "leads_stage_v2",
     {
         "seq": "int",
+        "campaign_id": "bigint",
         "email": 'text COLLATE "C"',
         "remote_lead_id": "bigint",
         "map_id": "bigint",
@@ -44,17 +47,17 @@ STAGE = Stage(
 PERSON = (
     "first_name", "last_name", "company", "phone", "website", "location", "linkedin", "company_url"
 )  # fmt: skip
-LAST_ONE = "(SELECT DISTINCT ON (email) * FROM leads_stage_v1 ORDER BY email, seq DESC) s"
+LAST_ONE = "(SELECT DISTINCT ON (email) * FROM leads_stage_v2 ORDER BY email, seq DESC) s"
 # A scalar subquery: NOT EXISTS is planned as a hash of the whole brand for want of statistics.
 UNKNOWN = """(SELECT 1 FROM leads_lead l
   WHERE l.brand_id = %(brand)s AND l.email = s.email) IS NULL"""
 
 COUNT_NEW = f"""
-SELECT count(*) FROM (SELECT DISTINCT email FROM leads_stage_v1) s WHERE {UNKNOWN}"""  # noqa: S608
+SELECT count(*) FROM (SELECT DISTINCT email FROM leads_stage_v2) s WHERE {UNKNOWN}"""  # noqa: S608
 
 LEAVE_OUT = f"""
-DELETE FROM leads_stage_v1 WHERE email IN (
-  SELECT s.email FROM (SELECT email, min(seq) AS first FROM leads_stage_v1 GROUP BY email) s
+DELETE FROM leads_stage_v2 WHERE email IN (
+  SELECT s.email FROM (SELECT email, min(seq) AS first FROM leads_stage_v2 GROUP BY email) s
   WHERE {UNKNOWN} ORDER BY s.first OFFSET %(granted)s)"""  # noqa: S608
 
 # Of two campaigns, the one joined last speaks for the lead.
@@ -87,9 +90,11 @@ RANK = """CASE WHEN s.category IS NOT NULL THEN 1 WHEN s.status = 'STARTED' THEN
 MERGE_PLACES = f"""
 INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id, remote_lead_id, map_id,
   status, category, replied, joined_at, last_activity_at, history_rank, history_at)
-SELECT %(brand)s, %(campaign)s, l.id, s.remote_lead_id, s.map_id,
+SELECT %(brand)s, s.campaign_id, l.id, s.remote_lead_id, s.map_id,
   s.status, s.category, false, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
-FROM {LAST_ONE} JOIN leads_lead l ON l.brand_id = %(brand)s AND l.email = s.email
+FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v2
+      WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) s
+JOIN leads_lead l ON l.brand_id = %(brand)s AND l.email = s.email
 ON CONFLICT (brand_id, campaign_id, lead_id) {
     merge_clause(
         "c",
@@ -106,18 +111,25 @@ ON CONFLICT (brand_id, campaign_id, lead_id) {
 }"""  # noqa: S608
 
 
-def merge(*, brand_id: int, campaign_id: int, rows: Sequence[LeadRow]) -> Merged:
-    """Merge one batch inside the caller's transaction and scope.
+def merge(*, brand_id: int, rows: Sequence[LeadRow], campaign_id: int | None = None) -> Merged:
+    """Merge one batch of one campaign, or of none: see merge_all."""
+    return merge_all(brand_id=brand_id, batches=[(campaign_id, rows)])
 
-    Duplicates in the batch: the last wins. Of new leads, the first that billing grants are
-    inserted and the rest left out (`refused`, `refusal`); known leads are always updated. Holds the
-    brand's ingest lock and, with new leads, its billing account until the commit. Safe to repeat.
+
+def merge_all(*, brand_id: int, batches: Sequence[Batch]) -> Merged:
+    """Merge batches of several campaigns at once, inside the caller's transaction and scope.
+
+    Of duplicates the last wins. Of new leads, the first that billing grants are inserted and the
+    rest left out (`refused`, `refusal`); known leads are always updated. Rows without a campaign
+    only make or update the lead. Holds the brand's ingest lock and, with new leads, its billing
+    account until the commit. Safe to repeat.
     """
-    if not rows:
+    seen = sum(len(rows) for _, rows in batches)
+    if not seen:
         return Merged()
-    params = {"brand": brand_id, "campaign": campaign_id}
+    params = {"brand": brand_id}
     hold_ingest(brand_id)
-    STAGE.fill(_values(rows))
+    STAGE.fill(_values(batches))
     new = number(COUNT_NEW, params)
     granted, refusal = new, None
     if new:
@@ -127,7 +139,7 @@ def merge(*, brand_id: int, campaign_id: int, rows: Sequence[LeadRow]) -> Merged
         run(LEAVE_OUT, {**params, "granted": granted})
     written = run(MERGE_LEADS, params)
     run(MERGE_PLACES, params)
-    return Merged(len(rows), granted, written - granted, new - granted, refusal)
+    return Merged(seen, granted, written - granted, new - granted, refusal)
 
 
 def stream(*, brand_id: int, campaign_id: int, rows: Iterable[LeadRow]) -> Merged:
@@ -151,24 +163,27 @@ def hold_ingest(brand_id: int) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [INGEST_LOCK, brand_id])
 
 
-def _values(rows: Sequence[LeadRow]) -> Iterable[tuple[object, ...]]:
-    for seq, row in enumerate(rows):
-        yield (
-            seq,
-            row.email,
-            row.remote_lead_id,
-            row.map_id,
-            row.first_name,
-            row.last_name,
-            row.company,
-            row.phone,
-            row.website,
-            row.location,
-            row.linkedin,
-            row.company_url,
-            row.custom,
-            row.unsubscribed,
-            row.status,
-            row.category,
-            row.joined_at,
-        )
+def _values(batches: Sequence[Batch]) -> Iterable[tuple[object, ...]]:
+    seq = count()
+    for campaign_id, rows in batches:
+        for row in rows:
+            yield (
+                next(seq),
+                campaign_id,
+                row.email,
+                row.remote_lead_id,
+                row.map_id,
+                row.first_name,
+                row.last_name,
+                row.company,
+                row.phone,
+                row.website,
+                row.location,
+                row.linkedin,
+                row.company_url,
+                row.custom,
+                row.unsubscribed,
+                row.status,
+                row.category,
+                row.joined_at,
+            )

@@ -135,10 +135,12 @@ def _batch(place: tuple[int, int, int], pages: list[dict[str, Any]]) -> None:
     brand_id, campaign_id, cursor_id = place
     parsed = [parse.lead_page(page) for page in pages]
     with scope(brand_id):
-        for page in parsed:
-            merged = leads.merge(brand_id=brand_id, campaign_id=campaign_id, rows=page.rows)
-            if merged.refusal or page.bad:
-                raise RuntimeError(f"{merged.refusal or page.bad[0]}")
+        merged = leads.merge_all(
+            brand_id=brand_id, batches=[(campaign_id, page.rows) for page in parsed]
+        )
+        if merged.refusal or any(page.bad for page in parsed):
+            raise RuntimeError(f"{merged.refusal or 'a bad row'}")
+        for _ in parsed:
             Cursor.objects.filter(pk=cursor_id).update(position=F("position") + PAGE)
 
 
