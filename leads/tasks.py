@@ -13,6 +13,12 @@ def stride(brand_id: int, backfill_id: int) -> None:
     engine.stride(brand_id, backfill_id)
 
 
+@shared_task(name="leads.bulk", soft_time_limit=300, time_limit=330)
+def bulk(brand_id: int, backfill_id: int) -> None:
+    """Carry a backfill on through a large export, on workers of their own queue."""
+    engine.stride(brand_id, backfill_id, bulk=True)
+
+
 @shared_task(name="leads.sweep")
 def sweep_backfills() -> None:
     """Wake what a lost message, a killed worker or a missed event left behind."""

@@ -6,6 +6,7 @@ acknowledged late, a lost message costs a sweep's delay, and losing the broker l
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ from typing import Any
 import structlog
 from celery import Celery, Task
 from celery.schedules import crontab
-from celery.signals import beat_init, worker_init, worker_process_init, worker_ready
+from celery.signals import (
+    beat_init,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 from django.db import connections, transaction
 from kombu.exceptions import OperationalError
 
@@ -23,10 +30,14 @@ from saas.errors import Misconfigured
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
 log = structlog.get_logger(__name__)
 
-QUEUES = ("default", "backfill", "webhooks")
+QUEUES = ("default", "backfill", "bulk", "webhooks")
 # Longer waits are rows with a time, found by a sweep: Redis redelivers what outlives the
 # visibility time-out (settings.CELERY_BROKER_TRANSPORT_OPTIONS).
 LONGEST_COUNTDOWN = 60.0
+
+# Set when this worker is told to stop; its forked processes share it, so that work which can be cut
+# anywhere gives itself back instead of making the stop wait.
+stopping = multiprocessing.get_context("fork").Event()
 
 
 class ContextTask(Task):  # type: ignore[type-arg]
@@ -51,6 +62,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 app.conf.task_routes = {
+    "leads.bulk": {"queue": "bulk"},
     "leads.*": {"queue": "backfill"},
     "billing.inbox.*": {"queue": "webhooks"},
 }
@@ -112,6 +124,11 @@ def _forget_inherited_connections(**_: Any) -> None:
         close_pool = getattr(connection, "close_pool", None)
         if close_pool:
             close_pool()
+
+
+@worker_shutting_down.connect
+def _say_stopping(**_: Any) -> None:
+    stopping.set()
 
 
 @worker_ready.connect

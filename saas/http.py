@@ -7,7 +7,8 @@ module contain them.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,15 @@ class Answer:
     headers: httpx.Headers
     body: bytes
     seconds: float
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer whose body is still coming. `chunks` raises Retryable when it breaks off."""
+
+    status: int
+    headers: httpx.Headers
+    chunks: Iterator[bytes]
 
 
 class Client:
@@ -75,6 +85,26 @@ class Client:
             OUTBOUND.labels(self.service, type(e).__name__).observe(time.monotonic() - began)
             # The text of httpx's errors can hold the URL, so only their kind is kept.
             raise Retryable(self.service, after=2.0, detail=type(e).__name__) from None
+
+    @contextmanager
+    def stream(self, path: str, *, timeout: float, **options: Any) -> Iterator[Stream]:
+        """GET an answer of any size and hand it out as it comes, in constant memory.
+
+        `timeout` seconds bound the wait for the first byte and for each next one; nothing bounds
+        the whole, so the caller stops when its own time is over. Raises Retryable for transport
+        faults, also while the chunks are read.
+        """
+        began = time.monotonic()
+        outcome = "stopped"
+        try:
+            with self._client.stream("GET", path, timeout=timeout, **options) as response:
+                yield Stream(response.status_code, response.headers, response.iter_bytes())
+            outcome = str(response.status_code)
+        except httpx.HTTPError as e:
+            outcome = type(e).__name__
+            raise Retryable(self.service, after=2.0, detail=outcome) from None
+        finally:
+            OUTBOUND.labels(self.service, outcome).observe(time.monotonic() - began)
 
     def get(self, path: str, **options: Any) -> Answer:
         return self.request("GET", path, **options)

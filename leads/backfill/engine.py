@@ -18,15 +18,16 @@ from datetime import timedelta
 import structlog
 from django.utils import timezone
 
-from leads.backfill import endings
+from leads.backfill import endings, export
 from leads.backfill.commit import Stopped, commit
 from leads.backfill.fetch import Result, fetch_all
-from leads.backfill.jobs import CampaignsJob, Job, choose
+from leads.backfill.jobs import CampaignsJob, ExportJob, Job, choose, choose_export
 from leads.models import Backfill
 from leads.smartlead.client import DEADLINE
 from leads.smartlead.errors import LONGEST_WAIT, BadKey, Missing, Pushback
-from leads.smartlead.gate import Gate, Pass
-from saas.celery import wake
+from leads.smartlead.gate import LONGEST_CALL, Gate, Pass
+from saas.celery import stopping, wake
+from saas.errors import HarborError, Refused, Retryable
 from saas.leases import LeaseLost, claim, release
 from saas.ratelimit import Wait
 from saas.tenancy import scope
@@ -39,14 +40,22 @@ SHORT_WAIT = 0.5  # not worth going through the queue for
 MOST_AT_ONCE = 5
 MOST_CLAIMS = 50  # without one success between them: something of ours is broken
 
-STRIDE = "leads.stride"
+STRIDE, BULK = "leads.stride", "leads.bulk"
+SMALL_EXPORT = 20_000  # rows that a stride takes in without keeping the others waiting
+BULK_BOX = 240.0  # below the broker's visibility time-out, so that nobody is sent the same again
 
 
-def stride(brand_id: int, backfill_id: int) -> None:
-    """Carry the backfill on. Safe to call at any time, by any number of workers at once."""
+def stride(brand_id: int, backfill_id: int, *, bulk: bool = False) -> None:
+    """Carry the backfill on. Safe to call at any time, by any number of workers at once.
+
+    `bulk`: on a worker of the queue for large exports, which may keep it for BULK_BOX seconds.
+    """
     work = _claim(brand_id, backfill_id)
     if work is None:
         return
+    if bulk:
+        work.bulk = True
+        work.until = time.monotonic() + BULK_BOX
     try:
         _walk(work)
     except LeaseLost:
@@ -61,7 +70,12 @@ class Work:
     gate: Gate
     doubt: bool
     asked: bool = False
+    bulk: bool = False
     until: float = field(default_factory=lambda: time.monotonic() + BOX)
+
+    def over(self) -> bool:
+        """Tell whether the worker is wanted back: the box is used up, or it is told to stop."""
+        return time.monotonic() >= self.until or stopping.is_set()
 
 
 def _claim(brand_id: int, backfill_id: int) -> Work | None:
@@ -85,7 +99,7 @@ def _claim(brand_id: int, backfill_id: int) -> Work | None:
 
 def _walk(work: Work) -> None:
     try:
-        while time.monotonic() < work.until:
+        while not work.over():
             if not _step(work):
                 return
     except Stopped:
@@ -95,6 +109,9 @@ def _walk(work: Work) -> None:
 
 def _step(work: Work) -> bool:
     """Fetch and commit one handful of jobs; False when the stride has ended itself."""
+    export_job = _next_export(work)
+    if export_job:
+        return _export(work, export_job)
     jobs = _next_jobs(work)
     if not jobs:
         return _turn(work)
@@ -102,10 +119,50 @@ def _step(work: Work) -> bool:
     if passes:
         pairs = list(zip(jobs, passes, strict=False))
         return _commit(work, fetch_all(pairs, work.backfill.connection.api_key))
+    return _wait(work, wait)
+
+
+def _wait(work: Work, wait: Wait | None) -> bool:
+    """Sleep a moment, True, or give the worker back until a permit is free, False."""
     if wait and wait.seconds > SHORT_WAIT:
         _let_go(work, seconds=wait.seconds, wait=Backfill.Wait(wait.reason))
         return False
     time.sleep(max(wait.seconds if wait else 0.0, 0.02))
+    return True
+
+
+def _next_export(work: Work) -> ExportJob | None:
+    with scope(work.backfill.brand_id):
+        work.backfill = _fresh(work.backfill)
+        return choose_export(work.backfill)
+
+
+def _export(work: Work, job: ExportJob) -> bool:
+    """Stream one export; False when the stride has ended itself. Large ones change the queue."""
+    if not work.bulk and (job.total is None or job.total > SMALL_EXPORT):
+        _let_go(work, task=BULK)
+        return False
+    passes, wait = _passes(work.gate, 1, hold=LEASE if not work.bulk else BULK_BOX)
+    if not passes:
+        return _wait(work, wait)
+    try:
+        delta = export.stream(work.backfill, job, passes[0], lease=LEASE, over=work.over)
+    except (BadKey, Refused, Retryable) as e:
+        return _export_failed(work, job, e)
+    if delta.refusal:
+        endings.park(work.backfill, Backfill.Wait(delta.refusal))
+        return False
+    return True
+
+
+def _export_failed(work: Work, job: ExportJob, error: HarborError) -> bool:
+    if isinstance(error, BadKey):
+        endings.refuse_key(work.backfill)
+        return False
+    if isinstance(error, Pushback):
+        _heed(work, error.after)
+        return False
+    export.failed(work.backfill, job, error)
     return True
 
 
@@ -128,11 +185,11 @@ def _fresh(backfill: Backfill) -> Backfill:
     return fresh
 
 
-def _passes(gate: Gate, most: int) -> tuple[list[Pass], Wait | None]:
-    """Take up to `most` passes; with fewer, also the wait that ended it."""
+def _passes(gate: Gate, most: int, *, hold: float = LONGEST_CALL) -> tuple[list[Pass], Wait | None]:
+    """Take up to `most` passes for calls of at most `hold` seconds; with fewer, also the wait."""
     passes: list[Pass] = []
     while len(passes) < most:
-        leave = gate.enter()
+        leave = gate.enter(hold=hold)
         if isinstance(leave, Wait):
             return passes, leave
         passes.append(leave)
@@ -177,7 +234,9 @@ def _turn(work: Work) -> bool:
     return False
 
 
-def _let_go(work: Work, *, seconds: float = 0.0, wait: str = "", **fields: object) -> None:
+def _let_go(
+    work: Work, *, seconds: float = 0.0, wait: str = "", task: str = STRIDE, **fields: object
+) -> None:
     """Give the backfill back, due again in `seconds`, and wake the next stride."""
     with scope(work.backfill.brand_id):
         row = Backfill.objects.select_for_update(no_key=True).get(pk=work.backfill.pk)
@@ -186,6 +245,6 @@ def _let_go(work: Work, *, seconds: float = 0.0, wait: str = "", **fields: objec
             state = endings.waiting_state(row, wait)
             said = row.wait if row.full else wait
             release(work.backfill, due_at=due, state=state, wait=said, **fields)
-            wake(STRIDE, row.brand_id, row.pk, after=seconds)
+            wake(task, row.brand_id, row.pk, after=seconds)
         else:
             release(work.backfill)

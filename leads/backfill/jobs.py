@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from leads.models import Backfill, Cursor
@@ -57,6 +58,16 @@ class PageJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportJob:
+    """Stream a whole campaign, from row `position` on: one call, by leads.backfill.export."""
+
+    cursor_id: int
+    campaign_id: int
+    remote_id: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryJob:
     """Fetch the messages of a lead in a campaign."""
 
@@ -66,7 +77,27 @@ class HistoryJob:
     remote_lead_id: int
 
 
-Job = CampaignsJob | CategoriesJob | PageJob | HistoryJob
+Job = CampaignsJob | CategoriesJob | PageJob | HistoryJob  # made by the handful
+
+
+def choose_export(backfill: Backfill) -> ExportJob | None:
+    """Return the next campaign to stream, the smallest first; None when none is left.
+
+    Exports name categories, so those come first. Call inside the brand's scope. Reads only.
+    """
+    if backfill.phase != Backfill.Phase.LEADS or backfill.full or not backfill.has_categories:
+        return None
+    cursor = (
+        Cursor.objects.filter(
+            backfill=backfill, state=Cursor.State.OPEN, source=Cursor.Source.EXPORT
+        )
+        .select_related("campaign")
+        .order_by("failures", F("total").asc(nulls_last=True), "id")
+        .first()
+    )
+    if cursor is None:
+        return None
+    return ExportJob(cursor.pk, cursor.campaign_id, cursor.campaign.remote_id, cursor.total)
 
 
 def choose(backfill: Backfill, limit: int) -> list[Job]:
@@ -102,7 +133,9 @@ def since(backfill: Backfill) -> datetime:
 
 def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
     cursors = (
-        Cursor.objects.filter(backfill=backfill, kind=kind, state=Cursor.State.OPEN)
+        Cursor.objects.filter(
+            backfill=backfill, kind=kind, state=Cursor.State.OPEN, source=Cursor.Source.PAGES
+        )
         .select_related("campaign")
         .order_by("failures", "id")
     )

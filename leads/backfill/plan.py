@@ -25,6 +25,7 @@ from saas.errors import Refused
 from saas.tenancy import scope
 
 COUNTED = 10
+ROWS_PER_SECOND = 2_000  # of an export: what SmartLead sends, rather than what we take in
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,16 @@ class Cost:
 
 
 def cost(sizes: Sequence[int], *, calls_per_minute: int, fetched: int | None = None) -> Cost:
-    """Count the calls for campaigns of these sizes: pages of 100 leads, then one call a lead.
+    """Count the calls for campaigns of these sizes: one export each, then one call a lead.
 
     `fetched` leads at most get their messages (what the plan admits); None: all of them.
     """
-    pages = sum(max(-(-size // client.PAGE), 1) for size in sizes) + len(sizes) + 1
-    leads = sum(sizes)
+    exports, leads = len(sizes) + 1, sum(sizes)
     messages = leads if fetched is None else min(leads, fetched)
     return Cost(
-        pages,
+        exports,
         messages,
-        round(pages * 60 / calls_per_minute),
+        round(max(exports * 60 / calls_per_minute, leads / ROWS_PER_SECOND)),
         round(messages * 60 / calls_per_minute),
     )
 
@@ -141,6 +141,7 @@ def _save(
             backfill=backfill,
             campaign=campaign,
             kind=kind,
+            source=Cursor.Source.EXPORT if kind == Cursor.Kind.LEADS else Cursor.Source.PAGES,
             total=sizes.get(campaign.remote_id) if kind == Cursor.Kind.LEADS else None,
         )
         for kind in (Cursor.Kind.LEADS, Cursor.Kind.REPLIED)

@@ -22,7 +22,7 @@ NEVER = "1970-01-01 00:00:00+00"
 Batch = tuple[int | None, Sequence[LeadRow]]  # a campaign of ours, if any, and its rows
 
 STAGE = Stage(
-    "leads_stage_v2",
+    "leads_stage_v3",
     {
         "seq": "int",
         "campaign_id": "bigint",
@@ -42,32 +42,35 @@ STAGE = Stage(
         "status": "text",
         "category": "bigint",
         "joined_at": "timestamptz",
+        "replied": "bool",
+        "opened": "bool",
     },
 )
 PERSON = (
     "first_name", "last_name", "company", "phone", "website", "location", "linkedin", "company_url"
 )  # fmt: skip
-LAST_ONE = "(SELECT DISTINCT ON (email) * FROM leads_stage_v2 ORDER BY email, seq DESC) s"
+LAST_ONE = "(SELECT DISTINCT ON (email) * FROM leads_stage_v3 ORDER BY email, seq DESC) s"
 # A scalar subquery: NOT EXISTS is planned as a hash of the whole brand for want of statistics.
 UNKNOWN = """(SELECT 1 FROM leads_lead l
   WHERE l.brand_id = %(brand)s AND l.email = s.email) IS NULL"""
 
 COUNT_NEW = f"""
-SELECT count(*) FROM (SELECT DISTINCT email FROM leads_stage_v2) s WHERE {UNKNOWN}"""  # noqa: S608
+SELECT count(*) FROM (SELECT DISTINCT email FROM leads_stage_v3) s WHERE {UNKNOWN}"""  # noqa: S608
 
 LEAVE_OUT = f"""
-DELETE FROM leads_stage_v2 WHERE email IN (
-  SELECT s.email FROM (SELECT email, min(seq) AS first FROM leads_stage_v2 GROUP BY email) s
+DELETE FROM leads_stage_v3 WHERE email IN (
+  SELECT s.email FROM (SELECT email, min(seq) AS first FROM leads_stage_v3 GROUP BY email) s
   WHERE {UNKNOWN} ORDER BY s.first OFFSET %(granted)s)"""  # noqa: S608
 
-# Of two campaigns, the one joined last speaks for the lead.
-NEWER = "CASE WHEN excluded.joined_at >= l.joined_at THEN {new} ELSE {old} END"
+# Of two campaigns, the one joined last speaks for the lead; a row of no campaign says nothing.
+NEWER = """CASE WHEN excluded.joined_at >= l.joined_at AND excluded.status <> ''
+  THEN {new} ELSE {old} END"""
 
 MERGE_LEADS = f"""
 INSERT INTO leads_lead AS l (brand_id, email, {", ".join(PERSON)}, custom, unsubscribed,
   status, category, replied, joined_at, last_activity_at)
 SELECT %(brand)s, email, {", ".join(PERSON)}, custom, unsubscribed,
-  status, category, false, joined_at, joined_at
+  status, category, replied, joined_at, joined_at
 FROM {LAST_ONE}
 ON CONFLICT (brand_id, email) {
     merge_clause(
@@ -78,21 +81,23 @@ ON CONFLICT (brand_id, email) {
             "unsubscribed": EVER,
             "status": NEWER,
             "category": NEWER,
+            "replied": EVER,
             "joined_at": LATEST,
             "last_activity_at": LATEST,
         },
     )
 }"""  # noqa: S608
 
-# Ranks of the queue for messages: 0 replied, 1 somebody judged them, 2 mailed, 3 not yet mailed.
-RANK = """CASE WHEN s.category IS NOT NULL THEN 1 WHEN s.status = 'STARTED' THEN 3 ELSE 2 END"""
+# Ranks of the queue for messages: 0 replied, 1 opened or judged by somebody, 2 mailed, 3 not yet.
+RANK = """CASE WHEN s.replied THEN 0 WHEN s.opened OR s.category IS NOT NULL THEN 1
+  WHEN s.status = 'STARTED' THEN 3 ELSE 2 END"""
 
 MERGE_PLACES = f"""
 INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id, remote_lead_id, map_id,
   status, category, replied, joined_at, last_activity_at, history_rank, history_at)
 SELECT %(brand)s, s.campaign_id, l.id, s.remote_lead_id, s.map_id,
-  s.status, s.category, false, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
-FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v2
+  s.status, s.category, s.replied, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
+FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v3
       WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) s
 JOIN leads_lead l ON l.brand_id = %(brand)s AND l.email = s.email
 ON CONFLICT (brand_id, campaign_id, lead_id) {
@@ -103,6 +108,7 @@ ON CONFLICT (brand_id, campaign_id, lead_id) {
             "map_id": "coalesce({new}, {old})",
             "status": KNOWN,
             "category": TAKE,
+            "replied": EVER,
             "joined_at": LATEST,
             "last_activity_at": LATEST,
             "history_rank": "CASE WHEN c.replied THEN 0 ELSE {new} END",
@@ -186,4 +192,6 @@ def _values(batches: Sequence[Batch]) -> Iterable[tuple[object, ...]]:
                 row.status,
                 row.category,
                 row.joined_at,
+                row.replied,
+                row.opened,
             )

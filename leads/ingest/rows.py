@@ -12,7 +12,11 @@ Direction = Literal["sent", "reply"]
 
 @dataclass(frozen=True, slots=True)
 class LeadRow:
-    """A lead in a campaign. Text holds no NUL; `email` is lower case; `custom` is JSON text."""
+    """A lead in a campaign. Text holds no NUL; `email` is lower case; `custom` is JSON text.
+
+    `replied` and `opened` say that the source knows of a reply or an opened mail; False says
+    nothing.
+    """
 
     email: str
     joined_at: datetime
@@ -30,6 +34,8 @@ class LeadRow:
     unsubscribed: bool = False
     status: str = ""
     category: int | None = None
+    replied: bool = False
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ class Cursor(TenantModel):
 
     When a campaign shrinks meanwhile its pages shift, so the cursor steps back by what vanished;
     `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
+    From an export `position` counts its rows, and `digest` is that of the rows so far: an export
+    that begins otherwise is read from its start again. `fell_back`: the export did not work.
     """
 
     class Kind(models.TextChoices):
@@ -130,10 +132,19 @@ class Cursor(TenantModel):
         GONE = "gone", "Deleted at SmartLead"
         SKIPPED = "skipped", "Not readable"
 
+    class Source(models.TextChoices):
+        EXPORT = "export", "Export"
+        PAGES = "pages", "Pages"
+
     backfill = models.ForeignKey(Backfill, on_delete=models.CASCADE, related_name="cursors")
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEADS)
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    source = models.CharField(
+        max_length=8, choices=Source, default=Source.PAGES, db_default=Source.PAGES
+    )
+    fell_back = models.BooleanField(default=False, db_default=False)
+    digest = models.CharField(max_length=32, blank=True, default="", db_default="")
     position = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)
     rewinds = models.PositiveSmallIntegerField(default=0)

@@ -6,6 +6,9 @@ Never call `/email-accounts`: it answers with the passwords of mailboxes.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,10 +27,13 @@ from leads.smartlead.errors import (
 from saas.http import Answer, Client
 
 PAGE = 100  # above it SmartLead answers 400
+ALL_PAGE = 1000
 DEFAULT_WAIT = 30.0
 # A call never outlives the lease of the work that made it (leads.backfill.engine.LEASE).
 TIMEOUT = 20.0
 DEADLINE = 25.0
+EXPORT_TIMEOUT = 125.0  # Cloudflare answers 524 in SmartLead's place at the latest then
+EXPLAINED = 64 * 1024  # bytes of an answer that is not an export, read to say what it is
 
 
 @lru_cache(maxsize=2)
@@ -104,6 +110,35 @@ def lead_page(
     """One page of a campaign's leads; `replied`: of those that replied."""
     filters = {"emailStatus": "is_replied"} if replied else {}
     return call(api_key, f"/campaigns/{campaign}/leads", offset=offset, limit=limit, **filters)
+
+
+@contextmanager
+def lead_export(api_key: str, campaign: int) -> Iterator[tuple[Iterator[bytes], Answer]]:
+    """The whole campaign as CSV, in chunks as they come, and the answer (without a body).
+
+    Raises what `decode` does for an answer that is no CSV. The chunks raise Retryable.
+    """
+    path, params = f"/campaigns/{campaign}/leads-export", {"api_key": api_key}
+    client = _client(settings.SMARTLEAD_API_BASE)
+    with client.stream(path, timeout=EXPORT_TIMEOUT, params=params) as stream:
+        answer = Answer(stream.status, stream.headers, b"", 0.0)
+        if stream.status == 200 and "csv" in stream.headers.get("Content-Type", "").lower():
+            yield stream.chunks, answer
+            return
+        body = b""
+        for chunk in stream.chunks:
+            body += chunk
+            if len(body) > EXPLAINED:
+                break
+        decode(replace(answer, body=body[:EXPLAINED]))
+        raise Faulty("an export that is not CSV")
+
+
+def all_leads(api_key: str, below: int = 0) -> tuple[Any, Answer]:
+    """A page of the account's leads, newest first, those below the lead id `below` (0: from the
+    top). Undocumented, but what SmartLead's own command line uses."""
+    cursor = {"lastSeenLeadId": below} if below else {}
+    return call(api_key, "/leads/all", limit=ALL_PAGE, **cursor)
 
 
 def message_history(api_key: str, campaign: int, lead: int) -> tuple[Any, Answer]:

@@ -72,14 +72,14 @@ class Gate:
         self.brand = Breaker(self.key)
         self.provider = Breaker("smartlead")
 
-    def enter(self) -> Pass | Wait:
-        """Ask for leave to make one call."""
+    def enter(self, *, hold: float = LONGEST_CALL) -> Pass | Wait:
+        """Ask for leave to make one call of at most `hold` seconds."""
         wait = self._open()
         if wait:
             return wait
         permits: list[Permit] = []
         for key, limit in ((self.key, self.limit), (CEILING_KEY, CEILING)):
-            answer = ratelimit.acquire(key, limit, hold=LONGEST_CALL)
+            answer = ratelimit.acquire(key, limit, hold=hold)
             if isinstance(answer, Wait):
                 Pass(self, tuple(permits)).unused()
                 return answer

@@ -6,9 +6,10 @@ Faulty. Strings with NUL can't be stored by PostgreSQL, nor halves of surrogate 
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2s
@@ -54,6 +55,18 @@ class CategoryInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class AllPage:
+    """A page of all leads: rows with their campaigns' ids at SmartLead. `seen` leads came; `last`
+    is the cursor for the next page, None when nothing came."""
+
+    rows: list[tuple[int, LeadRow]]
+    bad: list[BadRow]
+    seen: int
+    last: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     messages: list[MessageRow]
     bad: list[BadRow]
@@ -77,6 +90,99 @@ def lead_page(body: Any) -> Parsed:
         raise Faulty("a page of leads without leads")
     good, bad = _each(body["data"], _lead)
     return Parsed(good, bad, _total(body.get("total_leads")))
+
+
+EXPORT_NEEDS = {"id", "campaign_lead_map_id", "email", "status"}
+
+
+def export(
+    source: Iterable[list[str] | csv.Error], categories: Mapping[str, int]
+) -> Iterator[LeadRow | BadRow]:
+    """Parse the records of a campaign's export, its header first. Raises Faulty without one.
+
+    `categories` maps names in lower case to ids; the export names them.
+    """
+    records = iter(source)
+    header = next(records, None)
+    if not isinstance(header, list) or not set(header) >= EXPORT_NEEDS:
+        raise Faulty("an export without its columns")
+    for record in records:
+        if isinstance(record, csv.Error):
+            yield BadRow("bad_csv", f"The line can't be read: {record}.", "")
+            continue
+        row = dict(zip(header, record, strict=False))
+        try:
+            yield _exported(row, categories)
+        except Unfit as e:
+            yield BadRow(e.reason, e.detail, _excerpt(row))
+
+
+def _exported(row: dict[str, str], categories: Mapping[str, int]) -> LeadRow:
+    def text(name: str) -> str:
+        return _text(row.get(name), name)
+
+    return LeadRow(
+        email=_email(row.get("email")),
+        joined_at=_joined(row.get("created_at") or None),
+        remote_lead_id=_identifier(row.get("id"), "id"),
+        map_id=_identifier(row.get("campaign_lead_map_id"), "campaign_lead_map_id"),
+        first_name=text("first_name"),
+        last_name=text("last_name"),
+        company=text("company_name"),
+        phone=text("phone_number"),
+        website=text("website"),
+        location=text("location"),
+        linkedin=text("linkedin_profile"),
+        company_url=text("company_url"),
+        custom=_custom(_json(row.get("custom_fields"))),
+        unsubscribed=row.get("is_unsubscribed", "").lower() == "true",
+        status=text("status")[:40],
+        category=categories.get(row.get("category", "").strip().lower()),
+        replied=_count(row.get("reply_count")) > 0,
+        opened=_count(row.get("open_count")) > 0,
+    )
+
+
+def _json(text: str | None) -> Any:
+    """Read a field that holds JSON; None for none, and for what isn't any."""
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def all_page(body: Any) -> AllPage:
+    """Parse a page of `/leads/all`: a row for each campaign of each lead. Raises Faulty."""
+    data = body.get("data") if isinstance(body, dict) and body.get("ok") is True else None
+    if not isinstance(data, dict) or not isinstance(data.get("leads"), list):
+        raise Faulty("a list of leads without leads")
+    good, bad = _each(data["leads"], _everywhere)
+    rows = [row for lead in good for row in lead]
+    last = data.get("lastSeenLeadId")
+    seen = _identifier(last, "lastSeenLeadId") if data["leads"] else None
+    return AllPage(rows, bad, len(data["leads"]), seen, _total(data.get("totalCount")))
+
+
+def _everywhere(raw: Any) -> list[tuple[int, LeadRow]]:
+    """A lead with its campaigns, as rows of those: each with the campaign's id at SmartLead."""
+    lead = _mapping(raw, "a lead")
+    places = lead.get("campaigns")
+    return [
+        (
+            _identifier(place.get("campaign_id"), "campaign_id"),
+            _lead(
+                {
+                    "lead": lead,
+                    "created_at": place.get("lead_added_at"),
+                    "campaign_lead_map_id": place.get("email_lead_map_id"),
+                    "status": place.get("lead_status"),
+                    "lead_category_id": place.get("lead_category_id"),
+                }
+            ),
+        )
+        for place in (places if isinstance(places, list) else [])
+        if isinstance(place, dict)
+    ]
 
 
 def history(body: Any) -> History:

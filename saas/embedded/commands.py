@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BASE = Path(__file__).resolve().parent.parent.parent
-QUEUES = "default,backfill,webhooks"
+QUEUES = "default,backfill,bulk,webhooks"
 
 
 def web(port: int, *, workers: int = 2, threads: int = 8) -> list[str]:

@@ -10,11 +10,11 @@ import random
 import re
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sandbox.control import BadControl, number_of
@@ -169,7 +169,10 @@ async def instead(fault: Fault) -> Response | None:
 
 
 def after(fault: Fault, response: Response) -> Response:
-    """The endpoint's answer, spoilt; streamed answers and errors pass unchanged."""
+    """The endpoint's answer, spoilt; errors pass unchanged, streams but for `truncated`."""
+    if fault.kind == "truncated" and isinstance(response, StreamingResponse):
+        response.body_iterator = _cut(response.body_iterator)
+        return response
     body = getattr(response, "body", None)
     if not isinstance(body, bytes | memoryview) or response.status_code != 200:
         return response
@@ -179,6 +182,18 @@ def after(fault: Fault, response: Response) -> Response:
     if fault.kind in PAGE_KINDS:
         return _spoilt_page(fault, raw)
     return response
+
+
+async def _cut(chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    """The stream's beginning, and two thirds of what follows it: it ends as if it were whole."""
+    chunk_number = 0
+    async for chunk in chunks:
+        chunk_number += 1
+        if chunk_number == 1:
+            yield chunk
+        else:
+            yield chunk[: len(chunk) * 2 // 3]
+            return
 
 
 def _spoilt_page(fault: Fault, raw: bytes) -> Response:

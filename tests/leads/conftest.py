@@ -46,6 +46,14 @@ class Account:
 
         return control.start(brand_id=self.brand.pk, backfill_id=self.plan().pk, actor=self.owner)
 
+    def by_pages(self) -> None:
+        """Make the run read pages, as after exports that don't work."""
+        from leads.models import Cursor
+        from saas.tenancy import scope
+
+        with scope(self.brand):
+            Cursor.objects.update(source=Cursor.Source.PAGES)
+
     def run(self) -> Any:
         """Return the newest backfill as it is now."""
         from leads.models import Backfill

@@ -58,8 +58,8 @@ def test_a_plan_of_many_campaigns_asks_few_questions(account: Make) -> None:
 
 def test_what_a_plan_costs() -> None:
     price = plan.cost([250, 0, 100], calls_per_minute=50)
-    assert (price.lead_calls, price.message_calls) == (3 + 1 + 1 + 3 + 1, 350)
-    assert (price.lead_seconds, price.message_seconds) == (11, 420)
+    assert (price.lead_calls, price.message_calls) == (3 + 1, 350)
+    assert (price.lead_seconds, price.message_seconds) == (5, 420)
     assert plan.cost([1000], calls_per_minute=60, fetched=10).message_calls == 10
 
 

@@ -40,12 +40,15 @@ def test_again_changes_nothing(account: Make) -> None:
     assert a.count() == before
 
 
+@pytest.mark.parametrize("source", ["export", "pages"])
 @pytest.mark.parametrize(
     "fault", ["500", "524", "html", "empty", "braces", "truncated", "reset", "not_found"]
 )
-def test_each_fault_now_and_then_loses_nothing(account: Make, fault: str) -> None:
+def test_each_fault_now_and_then_loses_nothing(account: Make, fault: str, source: str) -> None:
     a = account("sl_faulty_30_2_r0")
     a.start()
+    if source == "pages":
+        a.by_pages()
     a.fault(fault, probability=0.2, seed=7, delay=0)
     done = a.drive()
     a.no_faults()
@@ -56,6 +59,7 @@ def test_each_fault_now_and_then_loses_nothing(account: Make, fault: str) -> Non
 def test_bad_rows_are_recorded_and_skipped(account: Make) -> None:
     a = account("sl_bad_60_1_r0")
     a.start()
+    a.by_pages()
     for flaw in ("no_email", "bad_email", "nul", "huge", "types", "no_lead", "null_row"):
         a.fault("malformed", flaw=flaw, rows=1, path="leads$", count=1)
         a.drive(1, until="running") if flaw != "null_row" else a.drive()

@@ -1,0 +1,230 @@
+"""A campaign from its export: one call, streamed, merged BATCH rows a transaction.
+
+The cursor counts the rows that were committed and keeps their digest. A stride that goes on with
+an export reads it anew and passes over those rows; if they are not the same rows any more, it takes
+them all in again, which changes nothing that is known. So neither a kill nor a shifted order loses
+a row, and memory holds one batch.
+
+An export that does not work (524, 4xx, HTML, no columns) falls back to pages, and after
+DISTRUST_AFTER campaigns without one success so does the whole run.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from hashlib import blake2s
+from itertools import islice
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from leads.backfill import progress
+from leads.backfill.commit import Delta, Stopped
+from leads.backfill.jobs import ExportJob
+from leads.ingest import leads, rejections
+from leads.ingest.csvtext import NotCsv, lines, records
+from leads.ingest.leads import BATCH
+from leads.ingest.rows import BadRow, LeadRow
+from leads.models import Backfill, Category, Cursor
+from leads.smartlead import client, parse
+from leads.smartlead.client import PAGE
+from leads.smartlead.errors import Faulty
+from leads.smartlead.gate import Pass
+from saas.errors import HarborError, Refused
+from saas.leases import hold
+from saas.tenancy import scope
+
+DISTRUST_AFTER = 3
+TRIES = 3  # of one campaign's export
+RENEW_SECONDS = 10.0  # while rows are passed over nothing else renews the lease
+
+State, Source = Cursor.State, Cursor.Source
+
+
+def stream(
+    backfill: Backfill, job: ExportJob, leave: Pass, *, lease: float, over: Callable[[], bool]
+) -> Delta:
+    """Take in the export until it ends, `over` says so after a batch, or billing refuses.
+
+    Raises LeaseLost, Stopped, and what the call raises; `failed` then says what to do about it.
+    Every batch commits by itself and renews the lease by `lease` seconds.
+    """
+    key = backfill.connection.api_key
+
+    def fetch() -> tuple[Delta, Any]:
+        with client.lead_export(key.reveal(), job.remote_id) as (chunks, answer):
+            try:
+                return _take(backfill, job, chunks, lease=lease, over=over), answer
+            except NotCsv as e:
+                raise Faulty("an export that is not CSV") from e
+
+    delta: Delta = leave.go(fetch)
+    return delta
+
+
+def _take(
+    backfill: Backfill,
+    job: ExportJob,
+    chunks: Iterator[bytes],
+    *,
+    lease: float,
+    over: Callable[[], bool],
+) -> Delta:
+    with scope(backfill.brand_id):
+        cursor = Cursor.objects.get(pk=job.cursor_id)
+        categories = {
+            name.lower(): number
+            for name, number in Category.objects.values_list("name", "remote_id")
+        }
+    digest = blake2s(digest_size=16)
+    source = _digested(records(lines(chunks)), digest)
+    rows = parse.export(source, categories)
+    if not _pass_over(backfill, cursor, rows, digest, lease=lease):
+        cursor.position, cursor.digest = 0, ""
+        with scope(backfill.brand_id):
+            Cursor.objects.filter(pk=cursor.pk).update(position=0, digest="")
+        raise Faulty("an export in another order")
+    done = Delta()
+    while True:
+        batch = list(islice(rows, BATCH))
+        at_end = len(batch) < BATCH
+        delta = _commit(backfill, job, batch, digest=digest.hexdigest(), at_end=at_end, lease=lease)
+        done += delta
+        if at_end or delta.refusal or over():
+            return done
+
+
+def _digested(
+    source: Iterator[list[str] | csv.Error], digest: Any
+) -> Iterator[list[str] | csv.Error]:
+    """Hand the records through, adding each to the digest by what tells it from others."""
+    for record in source:
+        text = "\x1f".join(record[:2]) if isinstance(record, list) else repr(record)
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\x1e")
+        yield record
+
+
+def _pass_over(
+    backfill: Backfill, cursor: Cursor, rows: Iterator[Any], digest: Any, *, lease: float
+) -> bool:
+    """Read the rows that were committed before; tell whether they are the same ones."""
+    renewed = time.monotonic()
+    for number in range(cursor.position):
+        if next(rows, None) is None:
+            return False
+        if number % 1000 == 0 and time.monotonic() - renewed > RENEW_SECONDS:
+            renewed = time.monotonic()
+            with scope(backfill.brand_id):
+                _renew(backfill, lease)
+    return not cursor.position or cursor.digest == digest.hexdigest()
+
+
+def _renew(backfill: Backfill, lease: float) -> Backfill:
+    """Hold the run and keep its lease; raise LeaseLost or Stopped."""
+    row = hold(backfill)
+    if row.state not in Backfill.CARRIED:
+        raise Stopped
+    until = timezone.now() + timedelta(seconds=lease)
+    Backfill.objects.filter(pk=row.pk).update(lease_until=until)
+    return row
+
+
+def _commit(
+    backfill: Backfill,
+    job: ExportJob,
+    batch: list[LeadRow | BadRow],
+    *,
+    digest: str,
+    at_end: bool,
+    lease: float,
+) -> Delta:
+    """Commit one batch with its cursor and counters, in one transaction."""
+    good = [row for row in batch if isinstance(row, LeadRow)]
+    bad = [row for row in batch if isinstance(row, BadRow)]
+    with scope(backfill.brand_id):
+        row = _renew(backfill, lease)
+        merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good)
+        rejected = rejections.record(
+            brand_id=row.brand_id,
+            source="leads",
+            bad=bad,
+            campaign_id=job.campaign_id,
+            backfill_id=row.pk,
+        )
+        delta = Delta(leads=merged, rejected=rejected)
+        if merged.refusal is None:
+            _move(job, rows=len(batch), digest=digest, at_end=at_end)
+        _count(row, delta, calls=int(at_end))
+    return delta
+
+
+def _move(job: ExportJob, *, rows: int, digest: str, at_end: bool) -> None:
+    """Move the cursor past the batch. Fewer rows than SmartLead counts: pages fetch the rest."""
+    cursor = Cursor.objects.get(pk=job.cursor_id)
+    cursor.position += rows
+    cursor.digest = digest
+    cursor.failures = 0
+    if at_end and cursor.position >= (cursor.total or 0):
+        cursor.total, cursor.state = cursor.position, State.DONE
+        _no_ranks_needed(cursor)
+    elif at_end:
+        cursor.position = cursor.position // PAGE * PAGE
+        cursor.source, cursor.fell_back = Source.PAGES, True
+    cursor.save()
+
+
+def _no_ranks_needed(cursor: Cursor) -> None:
+    """The export said who replied, so the pages that would say it are not wanted."""
+    Cursor.objects.filter(
+        backfill_id=cursor.backfill_id, campaign_id=cursor.campaign_id, kind=Cursor.Kind.REPLIED
+    ).update(state=State.DONE)
+
+
+def _count(row: Backfill, delta: Delta, *, calls: int) -> None:
+    Backfill.objects.filter(pk=row.pk).update(
+        calls=F("calls") + calls,
+        leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
+        leads_new=F("leads_new") + delta.leads.new,
+        leads_changed=F("leads_changed") + delta.leads.changed,
+        rejected=F("rejected") + delta.rejected,
+        attempts=0,
+        pushbacks=0,
+        last_error="",
+    )
+    progress.add(row, timezone.now(), calls=calls, leads=delta.leads.seen, messages=0)
+
+
+def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
+    """Count the failure; fall back to pages where another try is no use."""
+    with scope(backfill.brand_id):
+        row = hold(backfill)
+        cursor = Cursor.objects.get(pk=job.cursor_id)
+        cursor.failures += 1
+        if isinstance(error, Refused) or cursor.failures >= TRIES:
+            _fall_back(cursor)
+        cursor.save()
+        if _distrusted(row):
+            Cursor.objects.filter(backfill=row, state=State.OPEN, source=Source.EXPORT).update(
+                source=Source.PAGES, fell_back=True, position=0, digest="", failures=0
+            )
+        detail = str(getattr(error, "detail", "") or error)[:300]
+        Backfill.objects.filter(pk=row.pk).update(calls=F("calls") + 1, last_error=detail)
+        progress.add(row, timezone.now(), calls=1, leads=0, messages=0)
+
+
+def _fall_back(cursor: Cursor) -> None:
+    cursor.source, cursor.fell_back = Source.PAGES, True
+    cursor.position = cursor.position // PAGE * PAGE
+    cursor.digest, cursor.failures = "", 0
+
+
+def _distrusted(row: Backfill) -> bool:
+    """Tell whether exports never worked in this run, often enough not to try them again."""
+    cursors = Cursor.objects.filter(backfill=row, kind=Cursor.Kind.LEADS)
+    if cursors.filter(source=Source.EXPORT, state=State.DONE).exists():
+        return False
+    return cursors.filter(fell_back=True).count() >= DISTRUST_AFTER
