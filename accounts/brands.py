@@ -6,7 +6,7 @@ SECURITY DEFINER functions that take the user's id (migration 0002).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -45,7 +45,7 @@ def on_created(listener: Listener) -> None:
 def create(*, name: str, owner: User) -> Brand:
     """Create a brand with its owner and what the listeners add, in one transaction; audited."""
     with everyone("create a brand"):
-        brand = Brand.objects.create(name=name, slug=_free_slug(name), email=owner.email)
+        brand = _insert(name=name, email=owner.email)
         membership = Membership.objects.create(brand=brand, user=owner, role=Role.OWNER)
         audit.record("brand.created", brand, actor=owner)
         audit.record("membership.created", membership, actor=owner)
@@ -67,11 +67,21 @@ def update(brand: Brand, *, name: str, email: str, time_zone: str, actor: User) 
     audit.record("brand.changed", row, actor=actor, changes=changes)
 
 
-def _free_slug(name: str) -> str:
+def _insert(**fields: str) -> Brand:
+    """Insert the brand under the first address of its name that nobody takes meanwhile."""
+    slugs = _slugs(fields["name"])
+    while True:
+        brand, made = Brand.objects.get_or_create(slug=next(slugs), defaults=fields)
+        if made:
+            return brand
+
+
+def _slugs(name: str) -> Iterator[str]:
     base = slugify(name)[:50] or "brand"
-    if base in RESERVED_SLUGS or Brand.objects.filter(slug=base).exists():
-        return f"{base}-{get_random_string(6, UNMISTAKABLE)}"
-    return base
+    if base not in RESERVED_SLUGS:
+        yield base
+    while True:
+        yield f"{base}-{get_random_string(6, UNMISTAKABLE)}"
 
 
 def lock(brand_id: int) -> None:

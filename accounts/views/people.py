@@ -25,7 +25,11 @@ LAST_BRAND = "last_brand"
 @require_GET
 def home(request: PersonRequest) -> HttpResponse:
     """Send the person to the brand they were in last, or else to a first one."""
-    slug = signup.settle(request.user)
+    try:
+        slug = signup.settle(request.user)
+    except Refused as refusal:
+        messages.warning(request, refusal.message)
+        return redirect("home")
     if slug:
         return redirect("accounts:overview", slug)
     places = [place.slug for place in brands.places(request.user)]

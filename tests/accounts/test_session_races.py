@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.cookies import Morsel
 from typing import Any
@@ -14,13 +12,12 @@ import time_machine
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts import sessions
 from accounts.models import User
-from tests.accounts.helpers import log_in
+from tests.accounts.helpers import at_once, log_in
 from tests.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.usefixtures("live_db")
@@ -59,22 +56,8 @@ def is_in(key: str) -> bool:
     return with_key(key).get(PAGE).status_code == 200
 
 
-def at_once(work: Callable[[int], Any], times: int) -> list[Any]:
-    barrier = threading.Barrier(times)
-
-    def run(number: int) -> Any:
-        barrier.wait()
-        try:
-            return work(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(times) as threads:
-        return list(threads.map(run, range(times)))
-
-
 def test_requests_at_once_get_one_new_key_and_all_their_page(ada: Any, old_key: str) -> None:
-    answers = at_once(lambda _: ask(old_key), 6)
+    answers = at_once(*[lambda: ask(old_key)] * 6)
     assert {status for status, _ in answers} == {200}
     [new] = {key for _, key in answers}
     assert new != old_key
@@ -133,9 +116,7 @@ def test_a_logout_with_the_old_key_ends_the_new_one(old_key: str) -> None:
 def test_ending_all_sessions_misses_none_that_is_being_renewed(ada: Any, old_key: str) -> None:
     key = old_key
     for _ in range(5):
-        renewed, _ = at_once(
-            lambda number, key=key: sessions.end_all(ada) if number else ask(key), 2
-        )
+        renewed, _ = at_once(lambda key=key: ask(key), lambda: sessions.end_all(ada))
         assert not is_in(key)
         assert not is_in(renewed[1])
         assert not UserSession.objects.exists()
