@@ -30,6 +30,7 @@ class BillingConfig(AppConfig):
         holdings.register()
         metrics.gauges(measures.gauges)
         brands.on_created(trials.start)
+        brands.trial_offered_by(trials.is_open)
         seats.limited_by(lambda brand_id: entitlements.of(brand_id).members)
         banners.source(notices.banner)
         overview.card(60, "billing/card.html", notices.card)

@@ -45,13 +45,17 @@ def brand_new(request: PersonRequest) -> HttpResponse:
     form = NewBrandForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            brand = brands.create(name=form.cleaned_data["name"], owner=request.user)
+            brand = brands.create(**form.cleaned_data, owner=request.user)
         except Refused as refusal:
             form.add_error(None, refusal.message)
         else:
             return redirect("accounts:overview", brand.slug)
-    first = not brands.places(request.user)
-    return render(request, "accounts/brand_new.html", {"form": form, "first": first})
+    context = {
+        "form": form,
+        "first": not brands.places(request.user),
+        "trial": brands.starts_on_trial(request.user),
+    }
+    return render(request, "accounts/brand_new.html", context)
 
 
 @never_cache
