@@ -191,6 +191,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 # The per-address limit must be looser than axes' (below), or it would hide axes' answer.
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,10/5m/key", "confirm_email": "1/1m/key"}
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_FORMS = {"activate_totp": "accounts.totp.ActivateForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Harbor"
