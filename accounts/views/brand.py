@@ -9,13 +9,15 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import brands, invitations, overview, privacy, seats, team
+from accounts import brands, invitations, limits, overview, privacy, seats, team
 from accounts.forms import BrandForm, DeleteBrandForm, InviteForm, RoleForm, role_choices
 from accounts.models import Brand, Invitation, Membership
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, Role, allows, requires
 from accounts.views.people import LAST_BRAND
 from saas.errors import Refused
+
+INVITATIONS = "invitations"  # sent, by one person in all their brands: each is a mail to somebody
 
 
 @requires(Permission.VIEW)
@@ -44,6 +46,7 @@ def invite(request: BrandRequest) -> HttpResponse:
     form = _invite_form(request)
     if not form.is_valid():
         return _team(request, form)
+    limits.count(request, INVITATIONS, "50/h")
     try:
         team.invite(**form.cleaned_data, actor=request.user)
     except Refused as refusal:
@@ -77,6 +80,7 @@ def _team(request: BrandRequest, form: InviteForm) -> HttpResponse:
 @require_POST
 def invitation_resend(request: BrandRequest, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation.objects.all(), pk=pk)
+    limits.count(request, INVITATIONS, "50/h")
     team.invite_again(invitation, actor=request.user)
     messages.success(request, f"We sent the invitation to {invitation.email} again.")
     return redirect("accounts:team", request.brand.slug)

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import brands, invitations, people, signup
+from accounts import brands, invitations, limits, people, signup
 from accounts.forms import NewBrandForm, ProfileForm
 from accounts.requests import PersonRequest
 from saas.errors import Refused
@@ -44,6 +44,7 @@ def home(request: PersonRequest) -> HttpResponse:
 def brand_new(request: PersonRequest) -> HttpResponse:
     form = NewBrandForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        limits.count(request, "brands", "20/h")
         try:
             brand = brands.create(**form.cleaned_data, owner=request.user)
         except Refused as refusal:
