@@ -55,6 +55,7 @@ SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     _add_context,
 ]
+STDERR = {"class": "logging.StreamHandler", "formatter": "harbor", "filters": ["refusals"]}
 
 
 def configure(config: dict[str, Any]) -> None:
@@ -88,14 +89,8 @@ def configure(config: dict[str, Any]) -> None:
                     "processors": final,
                 }
             },
-            "filters": {"no_trace_of_refusals": {"()": NoTraceOfRefusals}},
-            "handlers": {
-                "stderr": {
-                    "class": "logging.StreamHandler",
-                    "formatter": "harbor",
-                    "filters": ["no_trace_of_refusals"],
-                }
-            },
+            "filters": {"refusals": {"()": NoTraceOfRefusals}},
+            "handlers": {"stderr": STDERR},
             "root": {"handlers": ["stderr"], "level": config["level"]},
             # They log whole URLs at INFO, and a URL can be a secret.
             "loggers": {
