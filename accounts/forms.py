@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -90,7 +91,10 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
 
 
 class NewBrandForm(forms.Form):
+    """A new brand. `request_key` makes a second submit harmless; a page of old has none."""
+
     name = BrandNameField()
+    request_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4, required=False)
 
 
 class BrandForm(forms.ModelForm[Brand]):

@@ -15,7 +15,7 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import mail
+from accounts import mail, seats
 from accounts.models import Brand, Invitation, Membership, User
 from accounts.roles import Role
 from saas import audit
@@ -28,7 +28,7 @@ VALID_FOR = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Offer:
-    """What the invitation page shows. `state`: open, accepted, revoked or expired."""
+    """What the invitation page shows. `state`: open, accepted, revoked, expired or closed."""
 
     brand_id: int
     brand: str
@@ -67,6 +67,8 @@ def look_up(signed: str) -> Offer:
 
 
 def state(invitation: Invitation) -> str:
+    if invitation.brand.erase_requested_at:
+        return "closed"
     if invitation.accepted_at:
         return "accepted"
     if invitation.revoked_at:
@@ -77,23 +79,24 @@ def state(invitation: Invitation) -> str:
 def accept(signed: str, *, user: User) -> str:
     """Make `user` a member as offered and return the brand's slug; audited.
 
-    Locks the invitation. Safe to repeat: a member stays what they are. Raises Refused when the
-    offer is gone or meant for another address, Http404 for a token that we did not sign.
+    Locks the brand, for its places, and the invitation. Safe to repeat: a member stays what they
+    are. Raises Refused when the offer is gone, meant for another address, or no place is left;
+    Http404 for a token that we did not sign.
     """
     brand_id, key = _open(signed)
     with scope(brand_id):
-        invitation = (
-            Invitation.objects.select_related("brand")
-            .select_for_update(of=("self",))
-            .filter(pk=key)
-            .first()
-        )
-        if invitation is None:
+        brand = Brand.objects.select_for_update(no_key=True).filter(pk=brand_id).first()
+        rows = Invitation.objects.select_for_update(of=("self",))
+        invitation = rows.filter(pk=key).first() if brand else None
+        if brand is None or invitation is None:
             raise Http404
+        invitation.brand = brand
         _refuse(invitation, user)
-        membership, created = Membership.objects.get_or_create(
-            brand_id=brand_id, user=user, defaults={"role": invitation.role}
-        )
+        membership = Membership.objects.filter(user=user).first()
+        created = membership is None
+        if membership is None:
+            seats.need_one_to_join(brand)
+            membership = Membership.objects.create(brand=brand, user=user, role=invitation.role)
         if not invitation.accepted_at:
             invitation.accepted_at = timezone.now()
             invitation.save(update_fields=["accepted_at"])
@@ -101,7 +104,7 @@ def accept(signed: str, *, user: User) -> str:
         if created:
             changes = {"role": [None, str(membership.role)]}
             audit.record("membership.created", membership, actor=user, changes=changes)
-        return str(invitation.brand.slug)
+        return str(brand.slug)
 
 
 def _refuse(invitation: Invitation, user: User) -> None:
@@ -118,6 +121,7 @@ def _refuse(invitation: Invitation, user: User) -> None:
         "accepted": "This invitation was used already.",
         "revoked": "This invitation was withdrawn. Ask for a new one.",
         "expired": "This invitation ran out. Ask for a new one.",
+        "closed": "This brand was deleted. There is nothing left to join.",
     }
     if now in words:
         raise Refused(f"invitation_{now}", words[now])
@@ -126,11 +130,10 @@ def _refuse(invitation: Invitation, user: User) -> None:
 def create(*, email: str, role: str, actor: User) -> Invitation:
     """Invite `email` to the scope's brand, and queue the mail; audited.
 
-    An offer that ran out makes way. Raises Refused for a member or someone invited already. The
-    caller has checked that `actor` may give `role` (accounts.team).
+    An offer that ran out makes way. Raises Refused for a member, someone invited already, or when
+    no place is left. The caller has checked that `actor` may give `role` (accounts.team).
     """
-    # Two offers to one address at once become one. The scope sees one brand.
-    Brand.objects.select_for_update(no_key=True).get()
+    brand = _locked_brand()
     if Membership.objects.filter(user__email=email).exists():
         raise Refused("already_member", f"{email} is in the team already.")
     for earlier in Invitation.objects.select_for_update(of=("self",)).filter(
@@ -140,8 +143,9 @@ def create(*, email: str, role: str, actor: User) -> Invitation:
             raise Refused("already_invited", f"{email} is invited already. You can send it again.")
         earlier.revoked_at = timezone.now()
         earlier.save(update_fields=["revoked_at"])
+    seats.need_one_to_offer(brand.pk)
     invitation: Invitation = Invitation.objects.create(
-        email=email, role=role, invited_by=actor, expires_at=timezone.now() + VALID_FOR
+        brand=brand, email=email, role=role, invited_by=actor, expires_at=timezone.now() + VALID_FOR
     )
     changes = {"email": [None, email], "role": [None, str(role)]}
     audit.record("invitation.created", invitation, actor=actor, changes=changes)
@@ -150,8 +154,15 @@ def create(*, email: str, role: str, actor: User) -> Invitation:
 
 
 def send_again(invitation: Invitation, *, actor: User) -> None:
-    """Queue the mail again and let the offer stand for another week; audited."""
-    if state(invitation) not in ("open", "expired"):
+    """Queue the mail again and let the offer stand for another week; audited.
+
+    Locks the brand. Raises Refused for a closed offer, or one that ran out when no place is left.
+    """
+    brand = _locked_brand()
+    invitation.refresh_from_db(from_queryset=Invitation.objects.select_for_update(of=("self",)))
+    if state(invitation) == "expired":
+        seats.need_one_to_offer(brand.pk)
+    elif state(invitation) != "open":
         raise Refused("invitation_closed", "This invitation was used or withdrawn.")
     invitation.expires_at = timezone.now() + VALID_FOR
     invitation.save(update_fields=["expires_at"])
@@ -167,6 +178,14 @@ def revoke(invitation: Invitation, *, actor: User) -> None:
         invitation.revoked_at = timezone.now()
         invitation.save(update_fields=["revoked_at"])
         audit.record("invitation.revoked", invitation, actor=actor)
+
+
+def _locked_brand() -> Brand:
+    """The scope's brand, locked, so that its invitations and places change one after the other."""
+    brand: Brand = Brand.objects.select_for_update(no_key=True).get()
+    if brand.erase_requested_at:
+        raise Refused("brand_closed", "This brand is being deleted.")
+    return brand
 
 
 def _send(invitation: Invitation, actor: User) -> None:

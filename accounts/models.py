@@ -126,6 +126,8 @@ class Brand(models.Model):
     email = models.EmailField("billing e-mail", max_length=254)
     time_zone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Of the form and the person that made it (accounts.brands.create).
+    request_key = models.UUIDField(unique=True, null=True, blank=True, editable=False)
     # From here on the brand is nobody's, and a task erases it (accounts.privacy).
     erase_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
 

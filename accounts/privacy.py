@@ -159,9 +159,10 @@ def erase(brand_id: int) -> bool:
                 wake("accounts.brand.erase", brand_id)
                 return False
     with everyone("erase a brand"):
-        gone = Brand.objects.get(pk=brand_id)
-        audit.record("brand.erased", gone, actor=None)
-        gone.delete()
+        gone = Brand.objects.select_for_update().filter(pk=brand_id).first()
+        if gone is not None:  # else another worker was first
+            audit.record("brand.erased", gone, actor=None)
+            gone.delete()
     return True
 
 

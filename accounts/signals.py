@@ -8,6 +8,7 @@ import structlog
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from axes.signals import user_locked_out
+from django.contrib import messages
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -15,6 +16,7 @@ from django.http import HttpRequest
 from accounts import sessions, signup
 from accounts.models import User
 from saas import audit
+from saas.errors import Refused
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,10 @@ def on_logout(user: User | None, **_: Any) -> None:
 @receiver(account.user_logged_in)
 def on_first_login(user: User, request: HttpRequest, **_: Any) -> None:
     request.session.pop(signup.SESSION_KEY, None)
-    signup.settle(user)
+    try:
+        signup.settle(user)
+    except Refused as refusal:
+        messages.warning(request, refusal.message)
 
 
 @receiver(account.password_changed)

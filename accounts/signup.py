@@ -41,8 +41,9 @@ def remember(*, user: User, brand_name: str, invitation: str) -> None:
 def settle(user: User) -> str | None:
     """Give `user` the place they signed up for; return its slug, or None if nothing is pending.
 
-    Locks the pending row, so two logins at once make one brand. An invitation that no longer
-    stands is dropped: the person then makes a brand of their own.
+    Locks the pending row, so two logins at once make one brand. An invitation that can't be taken
+    is dropped, with Refused and the words to show: the person may make a brand of their own, and
+    their link works again once what hinders it is gone.
     """
     with transaction.atomic():
         pending = (
@@ -54,6 +55,10 @@ def settle(user: User) -> str | None:
         if not pending.invitation:
             return str(brands.create(name=pending.brand_name, owner=user).slug)
         try:
-            return invitations.accept(pending.invitation, user=user)
-        except (Refused, Http404):
+            with transaction.atomic():
+                return invitations.accept(pending.invitation, user=user)
+        except Http404:
             return None
+        except Refused as e:
+            refusal = e
+    raise refusal

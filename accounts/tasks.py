@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from accounts import mail, privacy
+from accounts import mail, privacy, sessions
 
 
 @shared_task(name="accounts.mail.deliver")
@@ -29,3 +29,9 @@ def erase_brand(brand_id: int) -> None:
 def sweep_erasures() -> None:
     """Go on with erasures that stopped. Safe to repeat."""
     privacy.sweep()
+
+
+@shared_task(name="accounts.sessions.sweep")
+def sweep_sessions() -> None:
+    """Delete sessions that expired. Safe to repeat."""
+    sessions.sweep()

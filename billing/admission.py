@@ -9,6 +9,8 @@
 | past_due, grace over              | nothing                   | suspended            |
 | downgraded or canceled            | nothing                   | suspended            |
 | ... and the plan is still a trial | nothing                   | trial_expired        |
+
+A brand that began without a trial (billing.trials) is in the last row from its first moment.
 """
 
 from __future__ import annotations

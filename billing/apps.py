@@ -11,15 +11,26 @@ class BillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import banners, brands, overview
+        from accounts import banners, brands, overview, seats
 
         # Importing the first two registers kinds of operations, which any process must know.
-        from billing import catalog_sync, checkout, holdings, measures, mirror, notices, trials  # noqa: F401
+        from billing import (  # noqa: F401
+            catalog_sync,
+            checkout,
+            entitlements,
+            holdings,
+            measures,
+            mirror,
+            notices,
+            trials,
+        )
         from saas.observability import metrics
 
         mirror.tame()
         holdings.register()
         metrics.gauges(measures.gauges)
         brands.on_created(trials.start)
+        brands.trial_offered_by(trials.is_open)
+        seats.limited_by(lambda brand_id: entitlements.of(brand_id).members)
         banners.source(notices.banner)
         overview.card(60, "billing/card.html", notices.card)

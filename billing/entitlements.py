@@ -53,6 +53,11 @@ class Entitlements:
         return self.refusal is None
 
     @property
+    def needs_first_plan(self) -> bool:
+        """A brand that began without a trial and was never paid for."""
+        return self.refusal == "trial_expired" and self.trial_ends_at is None
+
+    @property
     def leads_left(self) -> int:
         """New leads that would be admitted now."""
         return max(self.lead_quota - self.leads_used, 0) if self.live else 0
@@ -104,12 +109,14 @@ def of_many(brand_ids: Iterable[int], now: datetime | None = None) -> dict[int, 
 
 def _entitlements(account: BillingAccount, now: datetime) -> Entitlements:
     plan = catalog.PLANS.get(account.plan)
+    on_trial = account.plan == catalog.TRIAL
+    name = plan.name if plan else account.plan
     limits = plan.limits if plan else NOTHING
     refusal = closed(terms(account), now)
     return Entitlements(
         brand_id=account.brand_id,
         plan=account.plan,
-        plan_name=plan.name if plan else account.plan,
+        plan_name=name if account.had_trial or not on_trial else "No plan yet",
         standing=account.standing,
         refusal=refusal,
         lead_quota=account.lead_quota,
@@ -117,7 +124,7 @@ def _entitlements(account: BillingAccount, now: datetime) -> Entitlements:
         devices=0 if refusal else limits.devices,
         connections=0 if refusal else limits.connections,
         members=limits.members,
-        trial_ends_at=account.trial_ends_at if account.plan == catalog.TRIAL else None,
+        trial_ends_at=account.trial_ends_at if on_trial and account.had_trial else None,
         grace_until=account.grace_until,
     )
 

@@ -28,6 +28,18 @@ class Standing(models.TextChoices):
     CANCELED = "canceled", "Canceled"
 
 
+class Trial(models.Model):
+    """The one free trial of a person. It outlives its brand, so deleting that brings no second."""
+
+    user = models.OneToOneField(
+        "accounts.User", on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"trial of {self.user_id}"
+
+
 @pghistory.track(append_only=True)
 class BillingAccount(TenantModel):
     """One row per brand: plan, standing and the counters that admission moves under its lock.
@@ -39,6 +51,8 @@ class BillingAccount(TenantModel):
     brand = models.OneToOneField("accounts.Brand", on_delete=models.CASCADE, related_name="+")
     plan = models.CharField(max_length=40, default="trial")
     standing = models.CharField(max_length=12, choices=Standing, default=Standing.TRIALING)
+    # False: its owner's trial was used before, so it ended when the brand began.
+    had_trial = models.BooleanField(default=True, db_default=True, editable=False)
     trial_ends_at = models.DateTimeField()
     grace_until = models.DateTimeField(null=True, blank=True)
     lead_quota = models.BigIntegerField()

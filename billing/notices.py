@@ -27,6 +27,9 @@ def banner(request: BrandRequest) -> Banner | None:
     may_pay = allows(request.membership.role, Permission.MANAGE_BILLING)
     page = "billing:subscribe" if rights.plan == catalog.TRIAL else "billing:overview"
     url = reverse(page, args=[request.brand.slug]) if may_pay else ""
+    if rights.needs_first_plan:
+        text = "This brand has no plan yet, and your free trial went to another brand."
+        return Banner(80, "amber", f"{text} Leads and devices need a plan.", url, "Choose a plan")
     if rights.refusal == "trial_expired":
         text = "Your free trial is over. Your leads stay readable; new ones wait for a plan."
         return Banner(80, "amber", text, url, "Choose a plan")

@@ -24,6 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
 ]
 
+handler403 = "accounts.limits.forbidden"
+
 if settings.DEBUG:
     from saas.styleguide import error_page, styleguide
 

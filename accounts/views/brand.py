@@ -9,13 +9,15 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import brands, invitations, overview, privacy, team
+from accounts import brands, invitations, limits, overview, privacy, seats, team
 from accounts.forms import BrandForm, DeleteBrandForm, InviteForm, RoleForm, role_choices
 from accounts.models import Brand, Invitation, Membership
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, Role, allows, requires
 from accounts.views.people import LAST_BRAND
 from saas.errors import Refused
+
+INVITATIONS = "invitations"  # sent, by one person in all their brands: each is a mail to somebody
 
 
 @requires(Permission.VIEW)
@@ -44,6 +46,7 @@ def invite(request: BrandRequest) -> HttpResponse:
     form = _invite_form(request)
     if not form.is_valid():
         return _team(request, form)
+    limits.count(request, INVITATIONS, "50/h")
     try:
         team.invite(**form.cleaned_data, actor=request.user)
     except Refused as refusal:
@@ -62,6 +65,7 @@ def _team(request: BrandRequest, form: InviteForm) -> HttpResponse:
     context = {
         "form": form,
         "members": team.members(),
+        "seats": seats.of(request.brand.pk),
         "invitations": team.open_invitations(),
         "roles": role_choices(owners=is_owner),
         "is_owner": is_owner,
@@ -75,7 +79,8 @@ def _team(request: BrandRequest, form: InviteForm) -> HttpResponse:
 @requires(Permission.MANAGE_TEAM)
 @require_POST
 def invitation_resend(request: BrandRequest, pk: int) -> HttpResponse:
-    invitation = _invitation(pk)
+    invitation = get_object_or_404(Invitation.objects.all(), pk=pk)
+    limits.count(request, INVITATIONS, "50/h")
     team.invite_again(invitation, actor=request.user)
     messages.success(request, f"We sent the invitation to {invitation.email} again.")
     return redirect("accounts:team", request.brand.slug)
@@ -84,16 +89,11 @@ def invitation_resend(request: BrandRequest, pk: int) -> HttpResponse:
 @requires(Permission.MANAGE_TEAM)
 @require_POST
 def invitation_revoke(request: BrandRequest, pk: int) -> HttpResponse:
-    invitation = _invitation(pk)
+    rows = Invitation.objects.select_for_update(of=("self",))
+    invitation = get_object_or_404(rows, pk=pk)
     invitations.revoke(invitation, actor=request.user)
     messages.success(request, f"The invitation to {invitation.email} no longer works.")
     return redirect("accounts:team", request.brand.slug)
-
-
-def _invitation(pk: int) -> Invitation:
-    rows = Invitation.objects.select_for_update(of=("self",))
-    found: Invitation = get_object_or_404(rows, pk=pk)
-    return found
 
 
 @requires(Permission.MANAGE_TEAM)

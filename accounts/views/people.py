@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import brands, invitations, people, signup
+from accounts import brands, invitations, limits, people, signup
 from accounts.forms import NewBrandForm, ProfileForm
 from accounts.requests import PersonRequest
 from saas.errors import Refused
@@ -25,7 +25,11 @@ LAST_BRAND = "last_brand"
 @require_GET
 def home(request: PersonRequest) -> HttpResponse:
     """Send the person to the brand they were in last, or else to a first one."""
-    slug = signup.settle(request.user)
+    try:
+        slug = signup.settle(request.user)
+    except Refused as refusal:
+        messages.warning(request, refusal.message)
+        return redirect("home")
     if slug:
         return redirect("accounts:overview", slug)
     places = [place.slug for place in brands.places(request.user)]
@@ -40,14 +44,19 @@ def home(request: PersonRequest) -> HttpResponse:
 def brand_new(request: PersonRequest) -> HttpResponse:
     form = NewBrandForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        limits.count(request, "brands", "20/h")
         try:
-            brand = brands.create(name=form.cleaned_data["name"], owner=request.user)
+            brand = brands.create(**form.cleaned_data, owner=request.user)
         except Refused as refusal:
             form.add_error(None, refusal.message)
         else:
             return redirect("accounts:overview", brand.slug)
-    first = not brands.places(request.user)
-    return render(request, "accounts/brand_new.html", {"form": form, "first": first})
+    context = {
+        "form": form,
+        "first": not brands.places(request.user),
+        "trial": brands.starts_on_trial(request.user),
+    }
+    return render(request, "accounts/brand_new.html", context)
 
 
 @never_cache

@@ -25,6 +25,15 @@ def redact(text: str) -> str:
     return STRIPE_KEYS.sub(r"\1[redacted]", SECRETS.sub(r"\1[redacted]", text))
 
 
+class NoTraceOfRefusals(logging.Filter):
+    """Takes the traceback off what Django logs about an answer below 500: nothing went wrong."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def _add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in context.bound().items():
         event.setdefault(name, value)
@@ -46,6 +55,7 @@ SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     _add_context,
 ]
+STDERR = {"class": "logging.StreamHandler", "formatter": "harbor", "filters": ["refusals"]}
 
 
 def configure(config: dict[str, Any]) -> None:
@@ -79,7 +89,8 @@ def configure(config: dict[str, Any]) -> None:
                     "processors": final,
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "harbor"}},
+            "filters": {"refusals": {"()": NoTraceOfRefusals}},
+            "handlers": {"stderr": STDERR},
             "root": {"handlers": ["stderr"], "level": config["level"]},
             # They log whole URLs at INFO, and a URL can be a secret.
             "loggers": {

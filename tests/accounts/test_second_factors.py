@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 import time_machine
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
@@ -55,14 +59,52 @@ def test_taking_the_second_factor_away_does_the_same(person: Any) -> None:
     assert here.session.session_key != before
 
 
+def pending_secret(client: Client) -> str:
+    """The secret that the page shows, as one types it into the app."""
+    page = client.get("/accounts/2fa/totp/activate/").content.decode()
+    found = re.search(r"\b[A-Z2-7]{32}\b", page)
+    assert found
+    return found[0]
+
+
 def turn_on_totp(client: Client) -> str:
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    client.get("/accounts/2fa/totp/activate/")
-    secret = client.session["mfa.totp.secret"]
+    secret = pending_secret(client)
     code = format_hotp_value(hotp_value(secret, int(timezone.now().timestamp()) // 30))
     answer = client.post("/accounts/2fa/totp/activate/", {"code": code})
     assert answer.url == "/accounts/2fa/recovery-codes/", answer.content
     return str(secret)
+
+
+def test_a_secret_that_waits_for_its_first_code_is_sealed(person: Any) -> None:
+    client = logged_in(person)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    secret = pending_secret(client)
+    wrong = client.post("/accounts/2fa/totp/activate/", {"code": "000000"})
+    assert secret in wrong.content.decode()  # the app has it already: it stays
+    [row] = Session.objects.all()
+    assert "mfa.totp.secret" in row.get_decoded()
+    assert secret not in str(row.get_decoded())
+    valkey = redis.Redis.from_url(os.environ["REDIS_URL"])
+    kept = b"".join(valkey.dump(key) or b"" for key in valkey.scan_iter("*sessions*"))
+    assert b"mfa.totp.secret" in kept
+    assert secret.encode() not in kept
+
+
+def test_a_waiting_secret_opens_for_its_person_alone(person: Any) -> None:
+    client, other = logged_in(person), make_user(email="eve@example.test")
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    shown = pending_secret(client)
+    foreign = logged_in(other)
+    foreign.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    session = foreign.session
+    session["mfa.totp.secret"] = client.session["mfa.totp.secret"]
+    session.save()
+    code = format_hotp_value(hotp_value(shown, int(timezone.now().timestamp()) // 30))
+    page = foreign.post("/accounts/2fa/totp/activate/", {"code": code})
+    assert page.status_code == 200
+    assert shown not in page.content.decode()
+    assert not Authenticator.objects.exists()
 
 
 def test_the_second_factors_are_sealed_at_rest(person: Any) -> None:

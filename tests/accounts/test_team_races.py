@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
 
 from accounts import brands, signup, team
 from accounts.models import Membership, PendingSignup
 from accounts.roles import Role
-from saas.errors import Refused
 from saas.tenancy import scope
+from tests.accounts.helpers import at_once
 from tests.factories import make_brand, make_user
 
 pytestmark = pytest.mark.usefixtures("live_db")
-
-
-def at_once(*work: Callable[[], Any]) -> list[Any]:
-    barrier = threading.Barrier(len(work))
-
-    def run(one: Callable[[], Any]) -> Any:
-        barrier.wait()
-        try:
-            return one()
-        except (IntegrityError, Refused) as e:
-            return type(e)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(work)) as threads:
-        return list(threads.map(run, work))
 
 
 @pytest.fixture

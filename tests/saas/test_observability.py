@@ -10,11 +10,15 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from accounts import brands
+from accounts.models import Membership
 from saas import context
 from saas.errors import Refused
 from saas.observability import sentry
 from saas.observability.logs import redact
 from saas.tasks import HEARTBEAT, heartbeat
+from saas.tenancy import scope
+from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +55,28 @@ def test_a_report_to_sentry_has_ids_and_no_secrets() -> None:
 def test_a_no_to_a_person_is_no_error_of_ours() -> None:
     refusal = Refused("quota_exceeded", "You have reached your plan's leads.")
     assert sentry.before_send({}, {"exc_info": (Refused, refusal, None)}) is None
+
+
+def test_a_refusal_is_a_line_and_an_error_has_its_traceback(
+    client_for: Any, brand: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    viewer = make_user()
+    with scope(brand):
+        Membership.objects.create(user=viewer, role="viewer")
+    client = client_for(viewer)
+    capfd.readouterr()
+    assert client.get(f"/b/{brand.slug}/settings/").status_code == 403
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    [refusal] = [line for line in lines if line["logger"] == "django.request"]
+    assert (refusal["level"], refusal["status_code"]) == ("warning", 403)
+    assert "exception" not in refusal
+    assert not any("Traceback" in str(line) for line in lines)
+
+    client.raise_request_exception = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(brands, "place", lambda *_: 1 / 0)
+        assert client.get(f"/b/{brand.slug}/").status_code == 500
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_health_tells_which_part_is_ill(client: Client) -> None:
