@@ -26,6 +26,15 @@ def make_server(**fields: Any) -> tuple[Any, str]:
     return servers.register(actor=None, **(values | fields))
 
 
+def live_key(device: Any) -> int:
+    """The id of the device's key in use."""
+    from saas.tenancy import scope
+    from vpn.models import Peer
+
+    with scope(device.brand_id):
+        return int(Peer.objects.get(device=device, retired_at=None).pk)
+
+
 def put_on_plan(brand: Any, plan: str, **fields: Any) -> None:
     """Set the brand's plan and standing in the database, as a payment would."""
     from billing.models import BillingAccount
