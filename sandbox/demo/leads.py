@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import islice
 
 from django.utils import timezone
@@ -13,7 +14,7 @@ from leads.backfill import control, plan
 from leads.ingest import leads as lead_ingest
 from leads.ingest import messages
 from leads.ingest.rows import LeadRow, Thread
-from leads.models import Backfill, Campaign, CampaignLead, Connection
+from leads.models import Backfill, Campaign, CampaignLead, Connection, Cursor
 from leads.smartlead import parse
 from saas.tenancy import scope
 from sandbox.smartlead import shapes
@@ -36,7 +37,6 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
     """Connect, and bring in the account's leads and many of its threads at once."""
     connections.connect(brand_id=brand.pk, api_key=key, actor=owner)
     book = Book(options_from_key(key))
-    began = timezone.now()
     with scope(brand):
         connection = Connection.objects.get()
         infos = parse.campaigns(
@@ -44,26 +44,43 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
         )
         campaigns = sources.save_campaigns(connection, infos)
         sources.save_categories(brand.pk, parse.categories(shapes.categories()))
-    done = threads = 0
+    done = mails = 0
+    sizes: list[int] = []
+    threads: list[int] = []
     for campaign, source in zip(campaigns, book.campaigns(), strict=True):
         rows = _rows(book, source)
         merged = lead_ingest.stream(brand_id=brand.pk, campaign_id=campaign.pk, rows=rows)
         done += merged.new
-        threads += _threads(brand, campaign, book, source)
+        sizes.append(len(book.rows(source, Wanted())))
+        threads.append(min(sizes[-1], THREADS))
+        mails += _threads(brand, campaign, book, source)
+    price = plan.cost(sizes, calls_per_minute=connection.calls_per_minute, fetched=sum(threads))
+    ended = timezone.now()
     with scope(brand):
-        Backfill.objects.create(
+        backfill = Backfill.objects.create(
             connection=connection,
             requested_by=owner,
             state=Backfill.State.FINISHED,
             phase=Backfill.Phase.DONE,
             planned_campaigns=len(campaigns),
             planned_leads=count,
+            calls=price.calls,
             leads_seen=done,
             leads_new=done,
-            messages_new=threads,
-            started_at=began,
-            ended_at=timezone.now(),
+            messages_new=mails,
+            history_total=sum(threads),
+            history_done=sum(threads),
+            started_at=ended - timedelta(seconds=price.seconds),  # what it takes at the limit
+            ended_at=ended,
         )
+        for campaign, size in zip(campaigns, sizes, strict=True):
+            Cursor.objects.create(
+                backfill=backfill,
+                campaign=campaign,
+                state=Cursor.State.DONE,
+                position=size,
+                total=size,
+            )
 
 
 def _rows(book: Book, source: Source) -> Iterator[LeadRow]:
