@@ -120,7 +120,7 @@ def replace_keys(request: BrandRequest, pk: int) -> HttpResponse:
             actor=request.user,
         )
     except devices.AlreadyReplaced as repeat:
-        again = "Their configuration was shown then. If you didn't save it, replace the keys again."
+        again = "The new configuration was shown then. If you lost it, replace the keys again."
         messages.info(request, f"{repeat.message} {again}")
         return redirect("vpn:device", request.brand.slug, device.pk)
     except Refused as refusal:
