@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 
@@ -44,43 +45,64 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
         )
         campaigns = sources.save_campaigns(connection, infos)
         sources.save_categories(brand.pk, parse.categories(shapes.categories()))
-    done = mails = 0
-    sizes: list[int] = []
-    threads: list[int] = []
+    brought = _Brought()
     for campaign, source in zip(campaigns, book.campaigns(), strict=True):
         rows = _rows(book, source)
         merged = lead_ingest.stream(brand_id=brand.pk, campaign_id=campaign.pk, rows=rows)
-        done += merged.new
-        sizes.append(len(book.rows(source, Wanted())))
-        threads.append(min(sizes[-1], THREADS))
-        mails += _threads(brand, campaign, book, source)
-    price = plan.cost(sizes, calls_per_minute=connection.calls_per_minute, fetched=sum(threads))
-    ended = timezone.now()
+        brought.leads += merged.new
+        brought.sizes.append(len(book.rows(source, Wanted())))
+        brought.mails += _threads(brand, campaign, book, source)
     with scope(brand):
-        backfill = Backfill.objects.create(
-            connection=connection,
-            requested_by=owner,
-            state=Backfill.State.FINISHED,
-            phase=Backfill.Phase.DONE,
-            planned_campaigns=len(campaigns),
-            planned_leads=count,
-            calls=price.calls,
-            leads_seen=done,
-            leads_new=done,
-            messages_new=mails,
-            history_total=sum(threads),
-            history_done=sum(threads),
-            started_at=ended - timedelta(seconds=price.seconds),  # what it takes at the limit
-            ended_at=ended,
+        _finished(connection, owner, campaigns, brought, planned=count)
+
+
+@dataclass
+class _Brought:
+    """What came in, and how many leads each campaign has."""
+
+    leads: int = 0
+    mails: int = 0
+    sizes: list[int] = field(default_factory=list)
+
+
+def _finished(
+    connection: Connection,
+    owner: User,
+    campaigns: list[Campaign],
+    brought: _Brought,
+    *,
+    planned: int,
+) -> None:
+    """Save the run that would have brought it, with the calls and the time that it takes."""
+    threads = sum(min(size, THREADS) for size in brought.sizes)
+    price = plan.cost(brought.sizes, calls_per_minute=connection.calls_per_minute, fetched=threads)
+    ended = timezone.now()
+    backfill = Backfill.objects.create(
+        connection=connection,
+        requested_by=owner,
+        state=Backfill.State.FINISHED,
+        phase=Backfill.Phase.DONE,
+        planned_campaigns=len(campaigns),
+        planned_leads=planned,
+        planned_calls=price.calls,
+        planned_seconds=price.seconds,
+        calls=price.calls,
+        leads_seen=brought.leads,
+        leads_new=brought.leads,
+        messages_new=brought.mails,
+        history_total=threads,
+        history_done=threads,
+        started_at=ended - timedelta(seconds=price.seconds),
+        ended_at=ended,
+    )
+    for campaign, size in zip(campaigns, brought.sizes, strict=True):
+        Cursor.objects.create(
+            backfill=backfill,
+            campaign=campaign,
+            state=Cursor.State.DONE,
+            position=size,
+            total=size,
         )
-        for campaign, size in zip(campaigns, sizes, strict=True):
-            Cursor.objects.create(
-                backfill=backfill,
-                campaign=campaign,
-                state=Cursor.State.DONE,
-                position=size,
-                total=size,
-            )
 
 
 def _rows(book: Book, source: Source) -> Iterator[LeadRow]:
