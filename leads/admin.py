@@ -57,6 +57,7 @@ class RejectionAdmin(ReadOnly):
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):
     model = Cursor
+    template = "admin/rows.html"
     extra = 0
     can_delete = False
     fields = ("campaign", "kind", "state", "position", "total", "failures")

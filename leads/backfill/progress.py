@@ -102,14 +102,19 @@ def calls_left(backfill: Backfill) -> int:
 
 
 def calls_per_minute(backfill: Backfill, now: datetime) -> float:
-    """Return the measured calls a minute; the limit itself before there is a measurement."""
+    """Return the measured calls a minute; the limit itself before there is a measurement.
+
+    Never more than the limit: the burst of two windows within a minute and a half is no pace to
+    promise the rest by.
+    """
+    limit = float(backfill.connection.calls_per_minute)
     if backfill.started_at is None:
-        return float(backfill.connection.calls_per_minute)
+        return limit
     began = max(backfill.started_at, now - MEASURED)
     if now - began < TOO_SHORT:
-        return float(backfill.connection.calls_per_minute)
+        return limit
     calls = Rate.objects.filter(backfill=backfill, at__gte=began).aggregate(n=Sum("calls"))["n"]
-    return float(calls or 0) / ((now - began).total_seconds() / 60)
+    return min(float(calls or 0) / ((now - began).total_seconds() / 60), limit)
 
 
 def chart(backfill: Backfill, now: datetime | None = None) -> list[tuple[datetime, float]]:
