@@ -21,7 +21,7 @@ from tests.fixtures.processes import Process, Sandbox
 from tests.leads.conftest import Account
 from tests.leads.truth import assert_exact
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(900)]
 Launch = Callable[[], Process]
 
 KILLS = 6

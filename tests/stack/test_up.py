@@ -71,6 +71,7 @@ def refusal(folder: Path, *arguments: str) -> str:
 
 @pytest.mark.chaos
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_start_kill_start_again_and_stop(var: Path) -> None:
     port = free_port()
     first = Up(var, port)
