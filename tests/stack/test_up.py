@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -13,12 +14,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.core.management import CommandError, call_command
 
 from saas.embedded import commands, machine, state
 from saas.embedded.machine import free_port
 from saas.embedded.postgres import Postgres
 from saas.embedded.processes import Child, read_identity, wait_until
-from saas.errors import Misconfigured
 from tests.bench.startup import environment
 
 START_SECONDS = 300
@@ -122,18 +123,27 @@ def test_a_port_that_can_not_be_is_a_sentence(var: Path, port: str) -> None:
     assert "choose a port from 1024 to 65000" in done.stderr
 
 
-def test_a_full_disk_is_a_sentence(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "ROOM_NEEDED", 1 << 60)
-    with pytest.raises(Misconfigured, match="Free some space"):
-        machine.require_room(var)
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_missing_time_zone_database_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "ZONES", tmp_path)
-    with pytest.raises(Misconfigured, match="apt-get install tzdata"):
-        machine.require_time_zones()
+@pytest.mark.parametrize(
+    ("where", "name", "value", "sentence"),
+    [
+        (machine, "ROOM_NEEDED", 1 << 60, "MB left and Harbor needs .* Free some space"),
+        (state, "write_env", full, "The disk is full. Free some space and start again"),
+        (machine, "ZONES", Path("/nowhere"), "no time-zone database .* apt-get install tzdata"),
+    ],
+)
+def test_what_the_machine_lacks_is_a_sentence(
+    var: Path, monkeypatch: pytest.MonkeyPatch, where: object, name: str, value: object,
+    sentence: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HARBOR_VAR", str(var))
+    monkeypatch.setattr(where, name, value)
+    with pytest.raises(CommandError, match=sentence):
+        call_command("up", port=free_port())
+    assert not (var / "postgres").exists()
 
 
 def test_secrets_are_made_once_and_for_the_owner(var: Path) -> None:
