@@ -146,6 +146,55 @@ def test_what_the_machine_lacks_is_a_sentence(
     assert not (var / "postgres").exists()
 
 
+def test_without_time_zones_nothing_buries_the_sentence(var: Path) -> None:
+    """Django's settings die over a missing time zone, so they may not be read on the way out."""
+    code = (
+        "import pathlib, sys\nfrom saas.embedded import machine\nimport manage\n"
+        "machine.ZONES = pathlib.Path('/nowhere')\nsys.argv = ['manage.py', 'up']\n"
+        "try: manage.main()\nfinally: assert 'saas.settings' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=commands.BASE,
+        env=environment(var),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.fullmatch(r"CommandError: This machine has no time-zone .*\n", done.stderr)
+
+
+def test_a_failure_that_a_full_disk_explains_says_so(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL and others that meet a full disk say so in their logs, or not even there."""
+    monkeypatch.setenv("HARBOR_VAR", str(var))
+    monkeypatch.setenv("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setattr(machine, "FULL", 1 << 60)
+    with pytest.raises(CommandError, match=r"can't be used(.|\n)*disk of .* is full. Free some"):
+        call_command("up", port=free_port())
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgres://harbor:secret-word@127.0.0.1:1/harbor"),
+        ("REDIS_URL", "redis://:secret-word@127.0.0.1:1/0"),
+        ("REDIS_URL", "what is this"),
+    ],
+)
+def test_a_server_elsewhere_that_can_not_be_used_is_a_sentence(
+    var: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv("HARBOR_VAR", str(var))
+    monkeypatch.setenv("DATABASE_URL", os.environ["HARBOR_TEST_SUPERUSER_URL"])
+    monkeypatch.setenv(name, url)
+    with pytest.raises(CommandError, match=f"{name} names a server that can't be used") as refused:
+        call_command("up", port=free_port())
+    assert f"set {name} right, or unset it" in str(refused.value)
+    assert "secret-word" not in str(refused.value)
+
+
 def test_secrets_are_made_once_and_for_the_owner(var: Path) -> None:
     made = state.load_secrets(var)
     assert state.load_secrets(var) == made
