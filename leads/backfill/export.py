@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2s
 from itertools import islice
@@ -26,6 +27,7 @@ from leads.backfill import progress
 from leads.backfill.commit import Delta, Stopped
 from leads.backfill.jobs import ExportJob
 from leads.ingest import leads, rejections
+from leads.ingest.ahead import read_ahead
 from leads.ingest.csvtext import NotCsv, lines, records
 from leads.ingest.leads import BATCH
 from leads.ingest.rows import BadRow, LeadRow
@@ -89,13 +91,30 @@ def _take(
             Cursor.objects.filter(pk=cursor.pk).update(position=0, digest="")
         raise Faulty("an export in another order")
     done = Delta()
+    for batch in read_ahead(_batches(rows, digest)):
+        delta = _commit(backfill, job, batch, lease=lease)
+        done += delta
+        if batch.at_end or delta.refusal or over():
+            break
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of an export, the digest of all up to its last, and whether there are no more."""
+
+    rows: list[LeadRow | BadRow]
+    digest: str
+    at_end: bool
+
+
+def _batches(rows: Iterator[LeadRow | BadRow], digest: Any) -> Iterator[Batch]:
     while True:
         batch = list(islice(rows, BATCH))
         at_end = len(batch) < BATCH
-        delta = _commit(backfill, job, batch, digest=digest.hexdigest(), at_end=at_end, lease=lease)
-        done += delta
-        if at_end or delta.refusal or over():
-            return done
+        yield Batch(batch, digest.hexdigest(), at_end)
+        if at_end:
+            return
 
 
 def _digested(
@@ -133,18 +152,10 @@ def _renew(backfill: Backfill, lease: float) -> Backfill:
     return row
 
 
-def _commit(
-    backfill: Backfill,
-    job: ExportJob,
-    batch: list[LeadRow | BadRow],
-    *,
-    digest: str,
-    at_end: bool,
-    lease: float,
-) -> Delta:
+def _commit(backfill: Backfill, job: ExportJob, batch: Batch, *, lease: float) -> Delta:
     """Commit one batch with its cursor and counters, in one transaction."""
-    good = [row for row in batch if isinstance(row, LeadRow)]
-    bad = [row for row in batch if isinstance(row, BadRow)]
+    good = [row for row in batch.rows if isinstance(row, LeadRow)]
+    bad = [row for row in batch.rows if isinstance(row, BadRow)]
     with scope(backfill.brand_id):
         row = _renew(backfill, lease)
         merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good)
@@ -157,21 +168,21 @@ def _commit(
         )
         delta = Delta(leads=merged, rejected=rejected)
         if merged.refusal is None:
-            _move(job, rows=len(batch), digest=digest, at_end=at_end)
-        _count(row, delta, calls=int(at_end))
+            _move(job, batch)
+        _count(row, delta, calls=int(batch.at_end))
     return delta
 
 
-def _move(job: ExportJob, *, rows: int, digest: str, at_end: bool) -> None:
+def _move(job: ExportJob, batch: Batch) -> None:
     """Move the cursor past the batch. Fewer rows than SmartLead counts: pages fetch the rest."""
     cursor = Cursor.objects.get(pk=job.cursor_id)
-    cursor.position += rows
-    cursor.digest = digest
+    cursor.position += len(batch.rows)
+    cursor.digest = batch.digest
     cursor.failures = 0
-    if at_end and cursor.position >= (cursor.total or 0):
+    if batch.at_end and cursor.position >= (cursor.total or 0):
         cursor.total, cursor.state = cursor.position, State.DONE
         _no_ranks_needed(cursor)
-    elif at_end:
+    elif batch.at_end:
         cursor.position = cursor.position // PAGE * PAGE
         cursor.source, cursor.fell_back = Source.PAGES, True
     cursor.save()

@@ -134,21 +134,13 @@ def _exported(row: dict[str, str], categories: Mapping[str, int]) -> LeadRow:
         location=text("location"),
         linkedin=text("linkedin_profile"),
         company_url=text("company_url"),
-        custom=_custom(_json(row.get("custom_fields"))),
+        custom=_custom_text(row.get("custom_fields", "")),
         unsubscribed=row.get("is_unsubscribed", "").lower() == "true",
         status=text("status")[:40],
         category=categories.get(row.get("category", "").strip().lower()),
         replied=_count(row.get("reply_count")) > 0,
         opened=_count(row.get("open_count")) > 0,
     )
-
-
-def _json(text: str | None) -> Any:
-    """Read a field that holds JSON; None for none, and for what isn't any."""
-    try:
-        return json.loads(text) if text else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def all_page(body: Any) -> AllPage:
@@ -322,6 +314,8 @@ def _label(value: Any, longest: int) -> str:
 
 
 def _text(value: Any, field: str, *, longest: int = LONGEST_TEXT, numbers: bool = False) -> str:
+    if type(value) is str and len(value) <= longest and value.isascii() and "\x00" not in value:
+        return value.strip()  # nearly every one
     if value is None:
         return ""
     if numbers and isinstance(value, int) and not isinstance(value, bool):
@@ -342,6 +336,26 @@ def _storable(value: str, field: str) -> None:
             value.encode()
         except UnicodeEncodeError as e:
             raise Unfit("bad_text", f"{field} holds half of a character.") from e
+
+
+def _custom_text(text: str) -> str:
+    """Take own fields that come as JSON text; what isn't any is no field."""
+    if len(text) > LONGEST_CUSTOM:
+        raise Unfit("too_large", f"custom_fields has {len(text)} characters.")
+    try:
+        value = json.loads(text, parse_constant=_no_number) if text else None
+    except (ValueError, RecursionError):
+        return "{}"
+    if not isinstance(value, dict):
+        return "{}"
+    if "\x00" in text or "\\u0000" in text:
+        raise Unfit("nul", "custom_fields holds a NUL character.")
+    _storable(text, "custom_fields")
+    return text
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)  # NaN and the infinities are no JSON to PostgreSQL
 
 
 def _custom(value: Any) -> str:
