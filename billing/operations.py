@@ -107,7 +107,9 @@ def run(operation: StripeOperation) -> gateway.Object:
             raise Refused(ended.error_code or "stuck", ended.last_error or "Stripe said no.")
         if ended.lease_until is None and ended.error_code == MISCONFIGURED:
             raise Misconfigured(ended.last_error)
-        if ended.lease_until is None or time.monotonic() > deadline:
+        # Free and due, yet not claimed by us: somebody claims it now and hasn't committed it.
+        postponed = ended.lease_until is None and ended.next_attempt_at > timezone.now()
+        if postponed or time.monotonic() > deadline:
             after = max((ended.next_attempt_at - timezone.now()).total_seconds(), 1.0)
             raise Retryable("stripe", after=after, detail=ended.last_error)
         time.sleep(0.1)

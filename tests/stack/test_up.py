@@ -178,7 +178,10 @@ def test_a_failure_that_a_full_disk_explains_says_so(
 @pytest.mark.parametrize(
     ("name", "url"),
     [
-        ("DATABASE_URL", "postgres://harbor:secret-word@127.0.0.1:1/harbor"),
+        (
+            "DATABASE_URL",
+            "postgres://harbor:secret-word@127.0.0.1:1/harbor",
+        ),  # pragma: allowlist secret
         ("REDIS_URL", "redis://:secret-word@127.0.0.1:1/0"),
         ("REDIS_URL", "what is this"),
     ],
