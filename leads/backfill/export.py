@@ -6,7 +6,8 @@ them all in again, which changes nothing that is known. So neither a kill nor a 
 a row, and memory holds one batch.
 
 An export that does not work (524, 4xx, HTML, no columns) falls back to pages, and after
-DISTRUST_AFTER campaigns without one success so does the whole run.
+DISTRUST_AFTER campaigns without one success the whole run reads the account's list
+(leads.backfill.whole), and pages for what that leaves out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from leads.backfill import progress
+from leads.backfill import progress, whole
 from leads.backfill.commit import Delta, Stopped
 from leads.backfill.jobs import ExportJob
 from leads.ingest import leads, rejections
@@ -222,6 +223,7 @@ def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
             Cursor.objects.filter(backfill=row, state=State.OPEN, source=Source.EXPORT).update(
                 source=Source.PAGES, fell_back=True, position=0, digest="", failures=0
             )
+            whole.begin(row)
         detail = str(getattr(error, "detail", "") or error)[:300]
         Backfill.objects.filter(pk=row.pk).update(calls=F("calls") + 1, last_error=detail)
         progress.add(row, timezone.now(), calls=1, leads=0, messages=0)
@@ -238,4 +240,4 @@ def _distrusted(row: Backfill) -> bool:
     cursors = Cursor.objects.filter(backfill=row, kind=Cursor.Kind.LEADS)
     if cursors.filter(source=Source.EXPORT, state=State.DONE).exists():
         return False
-    return cursors.filter(fell_back=True).count() >= DISTRUST_AFTER
+    return cursors.filter(fell_back=True).count() >= min(DISTRUST_AFTER, cursors.count())

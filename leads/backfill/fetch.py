@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from leads.backfill.jobs import CampaignsJob, CategoriesJob, HistoryJob, Job, PageJob
+from leads.backfill.jobs import AllJob, CampaignsJob, CategoriesJob, HistoryJob, Job, PageJob
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Pass
 from saas.crypto import Sealed
@@ -53,6 +53,8 @@ def _request(job: Job, key: Sealed) -> tuple[Any, Answer]:
             return client.campaigns(key.reveal())
         case CategoriesJob():
             return client.categories(key.reveal())
+        case AllJob():
+            return client.all_leads(key.reveal(), job.below)
         case PageJob():
             return client.lead_page(key.reveal(), job.remote_id, job.offset, replied=job.replied)
         case HistoryJob():
@@ -65,6 +67,8 @@ def _parser(job: Job) -> Callable[[Any], Any]:
             return parse.campaigns
         case CategoriesJob():
             return parse.categories
+        case AllJob():
+            return parse.all_page
         case PageJob():
             return parse.lead_page
         case HistoryJob():

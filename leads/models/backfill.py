@@ -120,9 +120,12 @@ class Cursor(TenantModel):
     `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
     From an export `position` counts its rows, and `digest` is that of the rows so far: an export
     that begins otherwise is read from its start again. `fell_back`: the export did not work.
+    Kind `all` has no campaign: it reads the account's list, newest first, and its position is the
+    id of the last lead that it saw.
     """
 
     class Kind(models.TextChoices):
+        ALL = "all", "All leads of the account"
         LEADS = "leads", "Leads"
         REPLIED = "replied", "Leads that replied"
 
@@ -137,7 +140,7 @@ class Cursor(TenantModel):
         PAGES = "pages", "Pages"
 
     backfill = models.ForeignKey(Backfill, on_delete=models.CASCADE, related_name="cursors")
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, null=True, related_name="+")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEADS)
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
     source = models.CharField(
@@ -153,7 +156,9 @@ class Cursor(TenantModel):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["backfill", "campaign", "kind"], name="one_cursor_per_campaign_and_kind"
+                fields=["backfill", "campaign", "kind"],
+                name="one_cursor_per_campaign_and_kind",
+                nulls_distinct=False,
             ),
         ]
 
