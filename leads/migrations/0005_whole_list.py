@@ -6,6 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [("leads", "0004_sources")]
+    safe_because = "choices are Python's, a column loses its NOT NULL, and no row of this kind exists"
 
     operations = [
         migrations.AlterField(
@@ -31,15 +32,12 @@ class Migration(migrations.Migration):
                 max_length=8,
             ),
         ),
-        migrations.RemoveConstraint(
-            model_name="cursor", name="one_cursor_per_campaign_and_kind"
-        ),
         migrations.AddConstraint(
             model_name="cursor",
             constraint=models.UniqueConstraint(
-                fields=("backfill", "campaign", "kind"),
-                name="one_cursor_per_campaign_and_kind",
-                nulls_distinct=False,
+                condition=models.Q(("kind", "all")),
+                fields=("backfill",),
+                name="one_whole_list_per_backfill",
             ),
         ),
     ]

@@ -156,9 +156,10 @@ class Cursor(TenantModel):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["backfill", "campaign", "kind"],
-                name="one_cursor_per_campaign_and_kind",
-                nulls_distinct=False,
+                fields=["backfill", "campaign", "kind"], name="one_cursor_per_campaign_and_kind"
+            ),
+            models.UniqueConstraint(
+                fields=["backfill"], condition=Q(kind="all"), name="one_whole_list_per_backfill"
             ),
         ]
 
