@@ -13,6 +13,8 @@ class LeadsConfig(AppConfig):
     def ready(self) -> None:
         from billing import entitlements
         from leads import cards, holdings  # noqa: F401 - they register themselves
-        from leads.backfill import listeners
+        from leads.backfill import gauges, listeners
+        from saas.observability import metrics
 
+        metrics.gauges(gauges.gauges)
         entitlements.on_change(listeners.rights_changed)
