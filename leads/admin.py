@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from accounts.models import User
 from leads.backfill import control
 from leads.models import Backfill, Campaign, Connection, Cursor, Rejection
-from leads.smartlead.gate import Gate
+from leads.smartlead.gate import of as gate_of
 from saas.errors import Refused
 
 
@@ -44,7 +44,7 @@ class ConnectionAdmin(ReadOnly):
 
     @admin.display(description="breaker")
     def breaker(self, row: Connection) -> str:
-        state = Gate(row.brand_id, row.limit).brand.state()
+        state = gate_of(row).brand.state()
         seconds = f" for {round(state.retry_in)} s" if state.retry_in else ""
         return state.name.replace("_", " ") + seconds
 
