@@ -14,7 +14,9 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from leads.backfill import control
-from leads.models import Backfill, Campaign, Connection, Cursor, Rejection
+from leads.hooks import inbox
+from leads.models import Backfill, Campaign, Connection, Cursor, Delivery, Rejection
+from saas import audit
 from saas.errors import Refused
 
 
@@ -53,6 +55,30 @@ class RejectionAdmin(ReadOnly):
     list_display = ("reason", "brand", "source", "detail", "seen", "created_at")
     list_filter = ("reason", "source")
     list_select_related = ("brand",)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "type", "state", "attempts", "received_at", "note", "last_error",
+    )  # fmt: skip
+    list_filter = ("state", "type")
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    actions = ("retry",)
+    show_full_result_count = False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("leads.change_delivery")
+
+    @admin.action(description="Try again what was given up", permissions=["retry"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        actor = request.user if isinstance(request.user, User) else None
+        parked = list(rows.filter(state=Delivery.State.PARKED))
+        for row in parked:
+            audit.record("smartlead_event.retried", row, actor=actor)
+        count = inbox.retry(row.pk for row in parked)
+        self.message_user(request, f"{count} will be tried again.", messages.SUCCESS)
 
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):

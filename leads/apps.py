@@ -12,7 +12,9 @@ class LeadsConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import entitlements
-        from leads import cards, holdings  # noqa: F401 - they register themselves
+        from leads import cards, holdings, measures  # noqa: F401 - they register themselves
         from leads.backfill import listeners
+        from saas.observability import metrics
 
+        metrics.gauges(measures.gauges)
         entitlements.on_change(listeners.rights_changed)

@@ -9,6 +9,7 @@ from accounts.models import User
 from billing import entitlements
 from leads import sources
 from leads.backfill import control
+from leads.hooks import remote
 from leads.models import Backfill, Connection
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Gate
@@ -61,6 +62,7 @@ def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection
     connection.checked_at = timezone.now()
     connection.save()
     sources.save_campaigns(connection, found)
+    remote.want(connection.brand_id)
     audit.record(action, connection, actor=actor)
     return connection
 

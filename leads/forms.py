@@ -36,6 +36,18 @@ class LimitsForm(forms.Form):
     )
 
 
+class SecretForm(forms.Form):
+    """The `secret_key` that SmartLead sends with a webhook; empty for none."""
+
+    secret = forms.CharField(
+        label="Secret key",
+        required=False,
+        max_length=200,
+        help_text="Optional. From your webhook in SmartLead: events without it are refused then.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
 class FilterForm(forms.Form):
     """The list's filters, from the URL. A value that doesn't fit is ignored, not an error page."""
 

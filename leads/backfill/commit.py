@@ -119,7 +119,8 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                 else:
                     wanted.append((job, page))
     batches = [(job.campaign_id, page.rows) for job, page in wanted]
-    merged = leads.merge_all(brand_id=row.brand_id, batches=batches)
+    asked_at = min((result.asked_at for result in results), default=None)
+    merged = leads.merge_all(brand_id=row.brand_id, batches=batches, as_of=asked_at)
     for job, page in wanted:
         delta += Delta(rejected=_reject(row, "leads", page.bad, job.campaign_id))
         cursor = cursors[job.cursor_id]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2s
 from itertools import islice
 from typing import Any
@@ -56,9 +56,11 @@ def stream(
     key = backfill.connection.api_key
 
     def fetch() -> tuple[Delta, Any]:
+        asked_at = timezone.now()
         with client.lead_export(key.reveal(), job.remote_id) as (chunks, answer):
             try:
-                return _take(backfill, job, chunks, lease=lease, over=over), answer
+                delta = _take(backfill, job, chunks, as_of=asked_at, lease=lease, over=over)
+                return delta, answer
             except NotCsv as e:
                 raise Faulty("an export that is not CSV") from e
 
@@ -71,6 +73,7 @@ def _take(
     job: ExportJob,
     chunks: Iterator[bytes],
     *,
+    as_of: datetime,
     lease: float,
     over: Callable[[], bool],
 ) -> Delta:
@@ -92,7 +95,10 @@ def _take(
     while True:
         batch = list(islice(rows, BATCH))
         at_end = len(batch) < BATCH
-        delta = _commit(backfill, job, batch, digest=digest.hexdigest(), at_end=at_end, lease=lease)
+        delta = _commit(
+            backfill, job, batch, as_of=as_of, digest=digest.hexdigest(), at_end=at_end,
+            lease=lease,
+        )  # fmt: skip
         done += delta
         if at_end or delta.refusal or over():
             return done
@@ -138,6 +144,7 @@ def _commit(
     job: ExportJob,
     batch: list[LeadRow | BadRow],
     *,
+    as_of: datetime,
     digest: str,
     at_end: bool,
     lease: float,
@@ -147,7 +154,9 @@ def _commit(
     bad = [row for row in batch if isinstance(row, BadRow)]
     with scope(backfill.brand_id):
         row = _renew(backfill, lease)
-        merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good)
+        merged = leads.merge(
+            brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good, as_of=as_of
+        )
         rejected = rejections.record(
             brand_id=row.brand_id,
             source="leads",

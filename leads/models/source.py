@@ -55,12 +55,22 @@ class Connection(TenantModel):
 
 
 class Campaign(TenantModel):
-    """A SmartLead campaign. Never deleted because SmartLead stopped listing it."""
+    """A SmartLead campaign. Never deleted because SmartLead stopped listing it.
+
+    `status` is as of `status_at`. `hook_id` is the webhook that we set up there, for the address
+    whose hash is `hook_for`; `hook_failures` counts tries in vain.
+    """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
     remote_id = models.BigIntegerField()
     name = models.CharField(max_length=300)
     status = models.CharField(max_length=20, blank=True, default="")
+    status_at = models.DateTimeField(null=True, editable=False)
+    hook_id = models.BigIntegerField(null=True, editable=False)
+    hook_for = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    hook_failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -6,7 +6,7 @@ Never call `/email-accounts`: it answers with the passwords of mailboxes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -148,3 +148,20 @@ def message_history(api_key: str, campaign: int, lead: int) -> tuple[Any, Answer
 
 def categories(api_key: str) -> tuple[Any, Answer]:
     return call(api_key, "/leads/fetch-categories")
+
+
+def webhooks(api_key: str, campaign: int) -> tuple[Any, Answer]:
+    """The webhooks of a campaign."""
+    return call(api_key, f"/campaigns/{campaign}/webhooks")
+
+
+def save_webhook(
+    api_key: str, campaign: int, *, number: int | None, url: str, events: Sequence[str]
+) -> tuple[Any, Answer]:
+    """Add a webhook to a campaign, or change the one with this number."""
+    path, send = f"/campaigns/{campaign}/webhooks", {"id": number, "name": "Harbor"}
+    answer = _client(settings.SMARTLEAD_API_BASE).request(
+        "POST", path, params={"api_key": api_key},
+        json=send | {"webhook_url": url, "event_types": list(events)},
+    )  # fmt: skip
+    return decode(answer), answer

@@ -218,7 +218,7 @@ def _campaign(raw: Any) -> CampaignInfo:
         remote_id=_identifier(row.get("id"), "id"),
         name=_label(row.get("name"), 300) or "Unnamed campaign",
         status=_label(row.get("status"), 20),
-        created_at=_moment_or_none(row.get("created_at")),
+        created_at=moment(row.get("created_at")),
     )
 
 
@@ -401,9 +401,10 @@ def _moment(value: Any, field: str) -> datetime:
     return moment
 
 
-def _moment_or_none(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
+    """Read a time leniently: None for what is none."""
     try:
-        return _moment(value, "created_at")
+        return _moment(value, "time")
     except Unfit:
         return None
 

@@ -16,6 +16,7 @@ from billing import entitlements
 from leads import connections
 from leads.backfill import control
 from leads.forms import KeyForm, LimitsForm
+from leads.views import updates
 from saas.errors import Refused
 from saas.tenancy import scope
 
@@ -53,6 +54,7 @@ def _context(request: BrandRequest, form: KeyForm) -> dict[str, Any]:
         "limits": limits,
         "live": control.live(),
         "leads": rights.leads_used,
+        **(updates.card(found) if found else {}),
     }
 
 
