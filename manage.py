@@ -6,13 +6,13 @@ import sys
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
     if sys.argv[1:2] == ["up"]:
-        # Before Django is set up: it starts the servers that the settings are then told about.
+        # Without settings: it starts the servers that they are then told about.
         from saas.management.commands.up import Command
 
         Command().run_from_argv(sys.argv)
         return
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -53,7 +53,6 @@ class PersonAdmin(AuditedAdmin[User]):
     search_fields = ("email", "name")
     ordering = ("email",)
     readonly_fields = ("email", "last_login", "date_joined")
-    filter_horizontal = ("groups", "user_permissions")
     fieldsets = (
         (None, {"fields": ("email", "name", "time_zone", "last_login", "date_joined")}),
         ("Rights", {"fields": RIGHTS}),
@@ -242,7 +241,6 @@ class GroupAdmin(AuditedAdmin[Group]):
 
     needs_reason = True
     search_fields = ("name",)
-    filter_horizontal = ("permissions",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

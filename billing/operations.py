@@ -107,7 +107,9 @@ def run(operation: StripeOperation) -> gateway.Object:
             raise Refused(ended.error_code or "stuck", ended.last_error or "Stripe said no.")
         if ended.lease_until is None and ended.error_code == MISCONFIGURED:
             raise Misconfigured(ended.last_error)
-        if ended.lease_until is None or time.monotonic() > deadline:
+        # A row that is free and due is being claimed by somebody in this moment: not a failure.
+        postponed = ended.lease_until is None and ended.next_attempt_at > timezone.now()
+        if postponed or time.monotonic() > deadline:
             after = max((ended.next_attempt_at - timezone.now()).total_seconds(), 1.0)
             raise Retryable("stripe", after=after, detail=ended.last_error)
         time.sleep(0.1)

@@ -43,7 +43,8 @@ class NextInvoice:
 
 
 def count_use(name: str, counter: Counter) -> None:
-    """Register how many "devices" or "connections" a brand uses: `counter(brand_id)`, in scope."""
+    """Register how many "devices", "connections" or "leads" a brand has: `counter(brand_id)`, in
+    its scope. Devices that are suspended count: they take a place in the plan."""
     _counters[name] = counter
 
 
@@ -59,18 +60,27 @@ def overview(brand_id: int) -> dict[str, Any]:
         "uses": _uses(brand_id, rights),
         "next_invoice": _next_invoice(subscription),
         "invoices": _invoices(),
+        "held": _held(brand_id, subscription),
     }
 
 
-def _uses(brand_id: int, rights: Entitlements) -> list[Use]:
-    def count(name: str) -> int | None:
-        counter = _counters.get(name)
-        return counter(brand_id) if counter else None
+def _held(brand_id: int, subscription: Subscription | None) -> dict[str, int | None]:
+    """Count what the end of a plan would touch, where it can be cancelled."""
+    if subscription is None or subscription.cancel_at_period_end:
+        return {}
+    return {name: _count(name, brand_id) for name in ("leads", "devices")}
 
+
+def _count(name: str, brand_id: int) -> int | None:
+    counter = _counters.get(name)
+    return counter(brand_id) if counter else None
+
+
+def _uses(brand_id: int, rights: Entitlements) -> list[Use]:
     uses = [
         Use("Leads brought in", rights.leads_used, rights.lead_quota),
-        Use("SmartLead accounts", count("connections"), rights.connections),
-        Use("VPN devices", count("devices"), rights.devices),
+        Use("SmartLead accounts", _count("connections", brand_id), rights.connections),
+        Use("VPN devices", _count("devices", brand_id), rights.devices),
         Use("People", Membership.objects.count(), rights.members),
     ]
     return [use for use in uses if use.limit or use.used]

@@ -83,6 +83,7 @@ class DeliveryAdmin(ReadOnly):
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):
     model = Cursor
+    template = "admin/rows.html"
     extra = 0
     can_delete = False
     fields = ("campaign", "kind", "state", "position", "total", "failures")

@@ -50,7 +50,11 @@ def _fetched(request: BrandRequest) -> bool:  # noqa: ARG001
 
 
 overview.card(10, "leads/card_backfill.html", _backfill)
-count_use("connections", lambda _: Connection.objects.count())
+count_use(
+    "connections",
+    lambda _: Connection.objects.exclude(state=Connection.State.DISCONNECTED).count(),
+)
+count_use("leads", lambda brand_id: Lead.objects.filter(brand_id=brand_id).count())
 overview.card(20, "leads/card_leads.html", _leads)
 overview.step(
     10,

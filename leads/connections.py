@@ -67,12 +67,13 @@ def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection
     return connection
 
 
-def disconnect(*, brand_id: int, actor: User | None) -> None:
-    """Forget the key. A live backfill is cancelled; campaigns, leads and messages stay."""
+def disconnect(*, brand_id: int, actor: User | None) -> bool:
+    """Forget the key; tell whether there was one. A live backfill is cancelled; campaigns, leads
+    and messages stay."""
     with scope(brand_id):
         connection = Connection.objects.select_for_update(no_key=True).first()
         if connection is None or connection.state == Connection.State.DISCONNECTED:
-            return
+            return False
         run = control.live()
         if run is not None:
             control.cancel(brand_id=brand_id, backfill_id=run.pk, actor=actor)
@@ -81,6 +82,7 @@ def disconnect(*, brand_id: int, actor: User | None) -> None:
         connection.state = Connection.State.DISCONNECTED
         connection.save()
         audit.record("connection.removed", connection, actor=actor)
+    return True
 
 
 def set_limits(

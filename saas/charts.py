@@ -105,13 +105,16 @@ def line(points: Sequence[Point], *, label: str, unit: str = "") -> LineChart | 
 
 
 def bars(rows: Sequence[tuple[str, float]]) -> list[Bar]:
-    """One bar per (label, number), as long as its part of the largest, in the order given."""
+    """One bar per (label, number), as long as its part of the largest, in the order given.
+
+    The numbers have the same decimals, so that they can be compared at a glance."""
     longest = max((number for _, number in rows), default=0) or 1
     total = sum(number for _, number in rows) or 1
+    decimals = max((len(grouped(number).partition(".")[2]) for _, number in rows), default=0)
     return [
         Bar(
             label=name,
-            value=grouped(number),
+            value=f"{number:,.{decimals}f}".replace(",", THIN_SPACE),
             width=_percent(max(number, 0) / longest * 100),
             share=_share(number / total),
         )

@@ -266,6 +266,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="Harbor <hello
 
 # --- Words, time, files -------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "saas.formats"
 LANGUAGES = [("en", "English")]
 USE_I18N = True
 USE_TZ = True

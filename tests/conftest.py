@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import servers
 
@@ -14,6 +15,14 @@ pytest_plugins = [
     "tests.fixtures.processes",
     "tests.fixtures.browser",
 ]
+# No example fails for a busy machine. CI takes the same ones each time, other runs look further.
+settings.register_profile(
+    "harbor",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("HARBOR_TEST_ALL")),
+)
+settings.load_profile("harbor")
 RUNNING = pytest.StashKey[servers.Servers]()
 
 

@@ -28,8 +28,14 @@ class ServerAdmin(AuditedAdmin[Server]):
     list_display = ("name", "region", "enabled", "online", "peers", "key_is_ours", "last_seen_at")
     list_filter = ("enabled",)
     search_fields = ("name", "region", "endpoint_host")
-    readonly_fields = ("last_seen_at", "reported", "created_at")
     actions = ("issue_token",)
+
+    def get_readonly_fields(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        obj: Server | None = None,
+    ) -> tuple[str, ...]:
+        return ("last_seen_at", "reported", "created_at") if obj else ()
 
     @admin.display(boolean=True)
     def online(self, server: Server) -> bool:
@@ -76,6 +82,7 @@ class DeviceAdmin(ReadOnlyAdmin[Any]):
     list_filter = ("server", "protocol")
     list_select_related = ("brand", "owner", "server")
     search_fields = ("name", "brand__name", "owner__email")
+    readonly_fields = ("created_at", "suspended_at", "revoked_at")
     actions = ("revoke",)
 
     @admin.action(description="Revoke: cut off for good", permissions=["revoke"])
@@ -108,6 +115,7 @@ class PeerAdmin(ReadOnlyAdmin[Any]):
     list_display = ("public_key", "device", "server", "last_handshake_at", "retired_at")
     list_select_related = ("device", "server")
     search_fields = ("public_key",)
+    readonly_fields = ("created_at", "retired_at", "last_handshake_at")
     exclude = ("preshared_key",)
 
 

@@ -13,6 +13,8 @@ class VpnConfig(AppConfig):
     def ready(self) -> None:
         from billing import entitlements
         from saas.celery import wake
-        from vpn import cards  # noqa: F401
+        from saas.observability import metrics
+        from vpn import cards, measures  # noqa: F401
 
+        metrics.gauges(measures.gauges)
         entitlements.on_change(lambda brand_id: wake("vpn.converge", brand_id))

@@ -1,7 +1,8 @@
 """Devices: create, give new keys, revoke. Each audits in its own transaction.
 
 A creation locks the brand's row, so that two of them never pass the plan's limit together, then
-the server's, so that they never choose the same address. A double submit makes one device.
+the server's, so that they never choose the same address. A double submit makes one device, and
+replaces a key once.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ class AlreadyMade(Refused):
     def __init__(self, device: Device) -> None:
         super().__init__("already_made", "This device was made already.")
         self.device = device
+
+
+class AlreadyReplaced(Refused):
+    """The key that was to be replaced is not the device's any more."""
+
+    def __init__(self) -> None:
+        super().__init__("already_replaced", "The keys of this device were replaced already.")
 
 
 @dataclass(frozen=True)
@@ -73,17 +81,24 @@ def create(
     return fresh
 
 
-def replace_keys(*, device_id: int, brand_id: int, actor: User | None, reason: str = "") -> Fresh:
-    """Give a live device a new key; the old one stops working within seconds. Audited.
+def replace_keys(
+    *, device_id: int, brand_id: int, replaces: int, actor: User | None, reason: str = ""
+) -> Fresh:
+    """Give a live device a new key in place of the Peer `replaces`; that one stops working within
+    seconds. Audited.
 
-    Raises Refused when the device is revoked.
+    A key is replaced once, whoever asks again: a double click, a reload or a colleague must not
+    kill the configuration that somebody was just shown. Raises AlreadyReplaced for them, and
+    Refused when the device is revoked.
     """
     with scope(brand_id):
         device = _locked(device_id)
         if not device.is_live:
             raise Refused("device_revoked", "This device is revoked. Create a new one.")
         server = addresses.lock(device.server_id)
-        Peer.objects.filter(device=device, retired_at=None).update(retired_at=timezone.now())
+        replaced = Peer.objects.filter(pk=replaces, device=device, retired_at=None)
+        if not replaced.update(retired_at=timezone.now()):
+            raise AlreadyReplaced
         held = device.leases.filter(released_at=None).order_by("id")
         fresh = _with_new_key(device, server, tuple(lease.address for lease in held))
         audit.record("device.keys_replaced", device, actor=actor, reason=reason)

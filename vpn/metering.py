@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from saas import audit
 from saas.tenancy import everyone
+from vpn import measures
 from vpn.models import Counter, Peer, Server
 from vpn.reports import Reading, Report
 
@@ -117,6 +118,8 @@ def record(server: Server, report: Report, now: datetime | None = None) -> Count
             sent=sum(i.sent for i in grown),
         )
         _note_server(server, report, counted, moment)
+    measures.METERED.labels("received").inc(counted.received)
+    measures.METERED.labels("sent").inc(counted.sent)
     return counted
 
 

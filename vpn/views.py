@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -40,8 +40,8 @@ def device_list(request: BrandRequest) -> HttpResponse:
     page = selectors.page(
         selectors.filtered(mine, q=q, status=status, now=now),
         now=now,
-        before=_number(request, "before"),
-        after=_number(request, "after"),
+        before=_number(request.GET, "before"),
+        after=_number(request.GET, "after"),
     )
     context = _abilities(request) | {
         "page": page,
@@ -95,6 +95,7 @@ def device_page(request: BrandRequest, pk: int) -> HttpResponse:
         "row": selectors.row(device, now),
         **_usage(Device.objects.filter(pk=device.pk), now),
         "may_change": device.is_live and _may_change(request, device),
+        "key": device.peers.filter(retired_at=None).first(),
     }
     return TemplateResponse(request, "vpn/device.html", context)
 
@@ -113,8 +114,15 @@ def replace_keys(request: BrandRequest, pk: int) -> HttpResponse:
     device = _changeable(request, pk)
     try:
         fresh = devices.replace_keys(
-            device_id=device.pk, brand_id=request.brand.pk, actor=request.user
+            device_id=device.pk,
+            brand_id=request.brand.pk,
+            replaces=_number(request.POST, "replaces") or 0,
+            actor=request.user,
         )
+    except devices.AlreadyReplaced as repeat:
+        again = "The new configuration was shown then. If you lost it, replace the keys again."
+        messages.info(request, f"{repeat.message} {again}")
+        return redirect("vpn:device", request.brand.slug, device.pk)
     except Refused as refusal:
         messages.error(request, refusal.message)
         return redirect("vpn:device", request.brand.slug, device.pk)
@@ -190,8 +198,8 @@ def _may(request: BrandRequest, permission: Permission) -> bool:
     return allows(request.membership.role, permission)
 
 
-def _number(request: BrandRequest, name: str) -> int | None:
-    text = request.GET.get(name, "")
+def _number(given: QueryDict, name: str) -> int | None:
+    text = given.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 

@@ -15,6 +15,7 @@ from accounts.models import User
 from billing import entitlements
 from leads import sources
 from leads.backfill import control
+from leads.backfill.progress import ROWS_PER_SECOND
 from leads.models import Backfill, Connection, Cursor
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Gate
@@ -25,14 +26,17 @@ from saas.errors import Refused
 from saas.tenancy import scope
 
 COUNTED = 10
-ROWS_PER_SECOND = 2_000  # of an export: what SmartLead sends, rather than what we take in
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plan comes to. Pure arithmetic; `seconds` at the brand's limit."""
+    """What a plan comes to. Pure arithmetic; `seconds` at the brand's limit.
+
+    `page_calls` is what the leads take where SmartLead's exports don't work.
+    """
 
     lead_calls: int
+    page_calls: int
     message_calls: int
     lead_seconds: int
     message_seconds: int
@@ -53,8 +57,10 @@ def cost(sizes: Sequence[int], *, calls_per_minute: int, fetched: int | None = N
     """
     exports, leads = len(sizes) + 1, sum(sizes)
     messages = leads if fetched is None else min(leads, fetched)
+    pages = sum(max(-(-size // client.PAGE), 1) for size in sizes) + len(sizes) + 1
     return Cost(
         exports,
+        pages,
         messages,
         round(max(exports * 60 / calls_per_minute, leads / ROWS_PER_SECOND)),
         round(messages * 60 / calls_per_minute),

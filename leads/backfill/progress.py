@@ -16,6 +16,7 @@ from leads.smartlead.client import PAGE
 
 MEASURED = timedelta(minutes=5)  # what the rate is measured over
 TOO_SHORT = timedelta(seconds=60)  # a window's burst says nothing yet
+ROWS_PER_SECOND = 2_000.0  # of an export: what SmartLead sends, rather than what we take in
 CHART = timedelta(minutes=30)
 CHART_POINTS = 60
 ROLL_UP_AFTER = timedelta(hours=2)
@@ -35,9 +36,26 @@ FROM old GROUP BY 1, 2, 3
 ON CONFLICT (backfill_id, at) DO UPDATE SET calls = r.calls + excluded.calls,
   leads = r.leads + excluded.leads, messages = r.messages + excluded.messages"""
 
+# An export is one call, whatever its size, and says who replied; its rows take time of their own.
 LEFT = """
-SELECT kind, sum(greatest(ceil((coalesce(total, %(guess)s) - position) / %(page)s::numeric), 1))
-FROM leads_cursor WHERE backfill_id = %(backfill)s AND state = 'open' GROUP BY kind"""
+SELECT coalesce(sum(CASE
+    WHEN c.source = 'export' THEN 1
+    WHEN c.kind = 'replied' AND e.id IS NOT NULL THEN 0
+    ELSE greatest(ceil((coalesce(c.total, %(guess)s) - c.position) / %(page)s::numeric), 1)
+    END), 0),
+  coalesce(sum(greatest(coalesce(c.total, %(guess)s) - c.position, 0))
+    FILTER (WHERE c.source = 'export'), 0)
+FROM leads_cursor c LEFT JOIN leads_cursor e ON e.backfill_id = c.backfill_id
+  AND e.campaign_id = c.campaign_id AND e.kind = 'leads' AND e.source = 'export'
+WHERE c.backfill_id = %(backfill)s AND c.state = 'open'"""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What remains: calls, and the rows that exports have still to bring."""
+
+    calls: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,45 +89,68 @@ def add(backfill: Backfill, now: datetime, *, calls: int, leads: int, messages: 
 def of(backfill: Backfill, now: datetime | None = None) -> Progress:
     """Measure the backfill. Call inside its brand's scope."""
     now = now or timezone.now()
-    left = calls_left(backfill)
+    left = what_is_left(backfill)
     per_minute = calls_per_minute(backfill, now)
     running = backfill.state == Backfill.State.RUNNING
     return Progress(
-        calls_left=left,
+        calls_left=left.calls,
         per_minute=per_minute,
-        eta=left / per_minute * 60 if running and per_minute > 0 else None,
+        eta=_seconds(backfill, left, per_minute, now) if running and per_minute > 0 else None,
         leads_read=_leads_read(backfill),
         leads_total=_leads_total(backfill),
         messages_total=backfill.history_total,
     )
 
 
-def calls_left(backfill: Backfill) -> int:
-    """Estimate the calls that remain: pages by their cursors, messages one call a lead."""
+def _seconds(backfill: Backfill, left: Left, per_minute: float, now: datetime) -> float:
+    """While exports stream, few calls are made: their pace says nothing of the calls to come."""
+    if not left.rows:
+        return left.calls / per_minute * 60
+    calls = left.calls / backfill.connection.calls_per_minute * 60
+    return left.rows / rows_per_second(backfill, now) + calls
+
+
+def what_is_left(backfill: Backfill) -> Left:
+    """Estimate what remains: pages and exports by their cursors, messages one call a lead."""
     if not backfill.live:
-        return 0
+        return Left()
     unknown = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS, total=None).count()
     known = _known_total(backfill)
     guess = max(backfill.planned_leads - known, 0) // unknown if unknown else 0
     with connection.cursor() as cursor:
         cursor.execute(LEFT, {"guess": guess, "page": PAGE, "backfill": backfill.pk})
-        pages = {str(kind): int(calls) for kind, calls in cursor.fetchall()}
+        calls, rows = cursor.fetchone() or (0, 0)
     if backfill.history_total is not None and backfill.phase != Backfill.Phase.LEADS:
         histories = max(backfill.history_total - backfill.history_done, 0)
     else:
         histories = max(_leads_total(backfill) - backfill.history_done, 0)
-    return sum(pages.values()) + histories
+    return Left(int(calls) + histories, int(rows))
+
+
+def rows_per_second(backfill: Backfill, now: datetime) -> float:
+    """Return the measured rows a second; the plan's guess before there is a measurement."""
+    began = max(backfill.started_at or now, now - MEASURED)
+    seconds = (now - began).total_seconds()
+    if seconds < Rate.BUCKET:
+        return ROWS_PER_SECOND
+    rows = Rate.objects.filter(backfill=backfill, at__gte=began).aggregate(n=Sum("leads"))["n"]
+    return max(float(rows or 0) / seconds, 1.0)
 
 
 def calls_per_minute(backfill: Backfill, now: datetime) -> float:
-    """Return the measured calls a minute; the limit itself before there is a measurement."""
+    """Return the measured calls a minute; the limit itself before there is a measurement.
+
+    Never more than the limit: the burst of two windows within a minute and a half is no pace to
+    promise the rest by.
+    """
+    limit = float(backfill.connection.calls_per_minute)
     if backfill.started_at is None:
-        return float(backfill.connection.calls_per_minute)
+        return limit
     began = max(backfill.started_at, now - MEASURED)
     if now - began < TOO_SHORT:
-        return float(backfill.connection.calls_per_minute)
+        return limit
     calls = Rate.objects.filter(backfill=backfill, at__gte=began).aggregate(n=Sum("calls"))["n"]
-    return float(calls or 0) / ((now - began).total_seconds() / 60)
+    return min(float(calls or 0) / ((now - began).total_seconds() / 60), limit)
 
 
 def chart(backfill: Backfill, now: datetime | None = None) -> list[tuple[datetime, float]]:

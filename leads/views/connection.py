@@ -81,6 +81,8 @@ def limits(request: BrandRequest) -> HttpResponse:
 @requires(Permission.MANAGE_CONNECTIONS)
 def disconnect(request: BrandRequest) -> HttpResponse:
     """Forget the key; what was fetched stays."""
-    connections.disconnect(brand_id=request.brand.pk, actor=request.user)
-    messages.success(request, "SmartLead is disconnected, and its key is deleted.")
+    if connections.disconnect(brand_id=request.brand.pk, actor=request.user):
+        messages.success(request, "SmartLead is disconnected, and its key is deleted.")
+    else:
+        messages.info(request, "SmartLead was not connected, so nothing has changed.")
     return redirect("leads:connection", slug=request.brand.slug)

@@ -10,6 +10,7 @@ from saas.errors import Misconfigured
 
 LOOPBACK = "127.0.0.1"
 ROOM_NEEDED = 500 * 1024 * 1024
+FULL = 20 * 1024 * 1024
 ZONES = Path("/usr/share/zoneinfo")
 
 
@@ -48,6 +49,14 @@ def require_room(folder: Path) -> None:
             f"The disk of {folder} has {free // 1024**2} MB left and Harbor needs"
             f" {ROOM_NEEDED // 1024**2} MB. Free some space and start again."
         )
+
+
+def remedy(folder: Path) -> str:
+    """What to add to the words of a failure that a full disk explains: programs rarely say so."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if shutil.disk_usage(there).free >= FULL:
+        return ""
+    return f"\nThe disk of {folder} is full. Free some space and start again; nothing is lost."
 
 
 def require_time_zones() -> None:

@@ -16,10 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+import redis
+
 from saas.embedded import commands, machine, state
 from saas.embedded.postgres import Postgres
 from saas.embedded.supervisor import Program, Say, Supervisor, end_orphans
 from saas.embedded.valkey import Valkey
+from saas.errors import Misconfigured
 
 PREPARED_BY = ("saas", "accounts", "billing", "leads", "vpn", "vendor_migrations")
 WORKER_STOPS_WITHIN = 100  # seconds: a task may take 90 (settings.CELERY_TASK_TIME_LIMIT)
@@ -133,7 +137,11 @@ class Stack:
         if self._embedded:
             self.supervisor.start(self._postgres)
             env["DATABASE_URL"] = self._postgres.url()
-        if "REDIS_URL" not in env:
+        else:
+            require_database(env["DATABASE_URL"])
+        if "REDIS_URL" in env:
+            require_cache(env["REDIS_URL"])
+        else:
             self.supervisor.start(self._valkey)
             env["REDIS_URL"] = self._valkey.url()
 
@@ -209,6 +217,32 @@ class Stack:
 
     def _pid(self, name: str) -> Path:
         return self.folder / "run" / f"{name}.json"
+
+
+def require_database(url: str) -> None:
+    """A spelling and options that only the settings know are left to them: libpq would print what
+    it can't read, password and all."""
+    if not url.startswith(("postgres://", "postgresql://")):
+        return
+    try:
+        psycopg.connect(url.partition("?")[0], connect_timeout=5).close()
+    except psycopg.Error as error:
+        raise Misconfigured(_elsewhere("DATABASE_URL", error)) from error
+
+
+def require_cache(url: str) -> None:
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise Misconfigured(_elsewhere("REDIS_URL", error)) from error
+
+
+def _elsewhere(name: str, error: Exception) -> str:
+    return (
+        f"{name} names a server that can't be used: {str(error).strip()}"
+        f"\nStart that server, set {name} right, or unset it: then Harbor starts its own."
+    )
 
 
 def answers(url: str) -> bool:

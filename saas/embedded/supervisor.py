@@ -193,7 +193,12 @@ class Supervisor:
                 f" Its log, {service.log}, ends:\n{tail(service.log)}"
             )
         self.say(f"  {service.name:<10} {how}; starting it again")
-        service.start()
+        try:
+            service.start()
+        except Misconfigured:
+            if service.exit_code() is None:
+                raise
+            return  # it died on the way, which the next look counts
         self.say(f"  {service.name:<10} runs again")
 
     def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:

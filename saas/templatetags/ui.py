@@ -220,13 +220,16 @@ def chart_bars(
     unit: str = "",
     empty: str = "",
     caption: bool = True,
+    shares: bool = True,
 ) -> dict[str, Any]:
+    """`shares`: what part of the whole each bar is, where the whole means something."""
     return {
         "bars": charts.bars(rows),
         "label": label,
         "unit": unit,
         "empty": empty,
         "caption": caption,
+        "shares": shares,
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 
 from django.utils import timezone
@@ -13,7 +15,7 @@ from leads.backfill import control, plan
 from leads.ingest import leads as lead_ingest
 from leads.ingest import messages
 from leads.ingest.rows import LeadRow, Thread
-from leads.models import Backfill, Campaign, CampaignLead, Connection
+from leads.models import Backfill, Campaign, CampaignLead, Connection, Cursor
 from leads.smartlead import parse
 from saas.tenancy import scope
 from sandbox.smartlead import shapes
@@ -36,7 +38,6 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
     """Connect, and bring in the account's leads and many of its threads at once."""
     connections.connect(brand_id=brand.pk, api_key=key, actor=owner)
     book = Book(options_from_key(key))
-    began = timezone.now()
     with scope(brand):
         connection = Connection.objects.get()
         infos = parse.campaigns(
@@ -44,25 +45,63 @@ def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
         )
         campaigns = sources.save_campaigns(connection, infos)
         sources.save_categories(brand.pk, parse.categories(shapes.categories()))
-    done = threads = 0
+    brought = _Brought()
     for campaign, source in zip(campaigns, book.campaigns(), strict=True):
         rows = _rows(book, source)
         merged = lead_ingest.stream(brand_id=brand.pk, campaign_id=campaign.pk, rows=rows)
-        done += merged.new
-        threads += _threads(brand, campaign, book, source)
+        brought.leads += merged.new
+        brought.sizes.append(len(book.rows(source, Wanted())))
+        brought.mails += _threads(brand, campaign, book, source)
     with scope(brand):
-        Backfill.objects.create(
-            connection=connection,
-            requested_by=owner,
-            state=Backfill.State.FINISHED,
-            phase=Backfill.Phase.DONE,
-            planned_campaigns=len(campaigns),
-            planned_leads=count,
-            leads_seen=done,
-            leads_new=done,
-            messages_new=threads,
-            started_at=began,
-            ended_at=timezone.now(),
+        _finished(connection, owner, campaigns, brought, planned=count)
+
+
+@dataclass
+class _Brought:
+    """What came in, and how many leads each campaign has."""
+
+    leads: int = 0
+    mails: int = 0
+    sizes: list[int] = field(default_factory=list)
+
+
+def _finished(
+    connection: Connection,
+    owner: User,
+    campaigns: list[Campaign],
+    brought: _Brought,
+    *,
+    planned: int,
+) -> None:
+    """Save the run that would have brought it, with the calls and the time that it takes."""
+    threads = sum(min(size, THREADS) for size in brought.sizes)
+    price = plan.cost(brought.sizes, calls_per_minute=connection.calls_per_minute, fetched=threads)
+    ended = timezone.now()
+    backfill = Backfill.objects.create(
+        connection=connection,
+        requested_by=owner,
+        state=Backfill.State.FINISHED,
+        phase=Backfill.Phase.DONE,
+        planned_campaigns=len(campaigns),
+        planned_leads=planned,
+        planned_calls=price.calls,
+        planned_seconds=price.seconds,
+        calls=price.calls,
+        leads_seen=brought.leads,
+        leads_new=brought.leads,
+        messages_new=brought.mails,
+        history_total=threads,
+        history_done=threads,
+        started_at=ended - timedelta(seconds=price.seconds),
+        ended_at=ended,
+    )
+    for campaign, size in zip(campaigns, brought.sizes, strict=True):
+        Cursor.objects.create(
+            backfill=backfill,
+            campaign=campaign,
+            state=Cursor.State.DONE,
+            position=size,
+            total=size,
         )
 
 

@@ -134,6 +134,22 @@
     },
   };
 
+  // Passkeys: what the browser says no to, or the person cancels, allauth tells to scripts only.
+  const passkeys = {
+    words: {
+      InvalidStateError: "This device has a passkey for your account already.",
+      SecurityError: "Browsers offer passkeys only at a name, not at a bare address such as 127.0.0.1. Open Harbor by its name (localhost, on this computer).",
+    },
+    start() {
+      document.addEventListener("allauth.error", (event) => {
+        if (!event.detail.tags.includes("webauthn")) return;
+        event.preventDefault();
+        const words = passkeys.words[event.detail.exception?.name];
+        toasts.show(words ?? "That did not work with your device. Try again, or choose another way.", "warning");
+      });
+    },
+  };
+
   // Keys: / search, j and k rows (links marked data-row), ? the list of keys. Never while someone types.
   const keys = {
     start() {
@@ -210,5 +226,5 @@
     },
   };
 
-  [dialogs, menus, copying, theme, toasts, keys, times, forms].forEach((part) => part.start());
+  [dialogs, menus, copying, theme, toasts, passkeys, keys, times, forms].forEach((part) => part.start());
 })();

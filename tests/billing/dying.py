@@ -1,7 +1,7 @@
 """Makes an attempt at Stripe operations and dies by SIGKILL at a given point of it.
 
-A process of its own: reads {"operation": id, "point": name} lines, forks for each, answers how the
-child ended. Forking saves the start of Django for each death.
+A process of its own: reads {"database": name, "operation": id, "point": name} lines, forks for
+each, answers how the child ended. Forking saves the start of Django for each death.
 """
 
 from __future__ import annotations
@@ -58,11 +58,14 @@ def arm(point: str) -> None:
         StripeOperation.save = save_then_die  # type: ignore[method-assign, assignment]
 
 
-def attempt(operation: str, point: str) -> None:
+def attempt(database: str, operation: str, point: str) -> None:
+    from django.db import connections
+
     from billing import operations
     from billing.models import StripeOperation
     from saas.tenancy import everyone
 
+    connections.settings["default"]["NAME"] = database
     with everyone("a test that dies"):
         row = StripeOperation.objects.get(pk=operation)
     arm(point)
@@ -78,7 +81,7 @@ def main() -> None:
         case = json.loads(line)
         child = os.fork()
         if child == 0:
-            attempt(case["operation"], case["point"])
+            attempt(**case)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"RESULT {os.waitstatus_to_exitcode(status)}\n")

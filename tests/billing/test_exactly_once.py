@@ -39,28 +39,35 @@ def ready(live_db: Any, stripe: Stripe) -> Stripe:
     return stripe
 
 
-@pytest.fixture
-def deaths(live_db: Any) -> Iterator[Callable[[StripeOperation, str], None]]:
-    """Make an attempt in another process that dies at the point."""
+@pytest.fixture(scope="module")
+def dying() -> Iterator[subprocess.Popen[str]]:
+    """The process whose forks die: one for all tests, since it takes seconds to start."""
     helper = subprocess.Popen(
         [sys.executable, "-m", "tests.billing.dying"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    yield helper
+    helper.kill()
+    helper.communicate()
+
+
+@pytest.fixture
+def deaths(live_db: Any, dying: subprocess.Popen[str]) -> Callable[[StripeOperation, str], None]:
+    """Make an attempt in another process that dies at the point."""
 
     def attempt(operation: StripeOperation, point: str) -> None:
-        assert helper.stdin is not None
-        assert helper.stdout is not None
-        helper.stdin.write(json.dumps({"operation": str(operation.pk), "point": point}) + "\n")
-        helper.stdin.flush()
-        ended = next(line for line in helper.stdout if line.startswith("RESULT"))
+        assert dying.stdin is not None
+        assert dying.stdout is not None
+        case = {"database": live_db.name, "operation": str(operation.pk), "point": point}
+        dying.stdin.write(json.dumps(case) + "\n")
+        dying.stdin.flush()
+        ended = next(line for line in dying.stdout if line.startswith("RESULT"))
         sends_nothing = point == "after the send" and operation.attempts > 0
         assert ended.split()[1] == "-9" or sends_nothing  # it found the effect instead
 
-    yield attempt
-    helper.kill()
-    helper.wait()
+    return attempt
 
 
 # --- how an operation of each kind comes about -------------------------------------------------

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import uuid
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from billing import entitlements
 from billing.models import BillingAccount, Checkout, Invoice, StripeOperation, Subscription
+from leads.models import Lead
 from saas.tenancy import scope
 from tests.billing.conftest import DECLINED, Stripe
 from tests.factories import make_brand
+from tests.vpn.words import make_server
+from vpn import devices
 
 pytestmark = pytest.mark.usefixtures("catalog")
 
@@ -156,6 +163,68 @@ def test_cancel_at_the_period_end_then_resume_then_let_it_end(
     with scope(brand):
         assert entitlements.of(brand.pk).refusal == "suspended"
     assert "Choose a plan" in page(customer, brand)
+
+
+_numbers = itertools.count(1)
+
+
+def make_leads(brand: Any, count: int) -> None:
+    with scope(brand):
+        Lead.objects.bulk_create(
+            Lead(
+                brand_id=brand.pk,
+                email=f"{next(_numbers)}@lead.test",
+                joined_at=now,
+                last_activity_at=now,
+            )
+            for now in [timezone.now()] * count
+        )
+
+
+def make_devices(brand: Any, owner: Any, count: int) -> list[Any]:
+    server, _ = make_server()
+    return [
+        devices.create(
+            brand_id=brand.pk,
+            owner=owner,
+            actor=owner,
+            server_id=server.pk,
+            name=f"Device {next(_numbers)}",
+            request_key=uuid.uuid4(),
+        ).device
+        for _ in range(count)
+    ]
+
+
+def dialog(client: Client, brand: Any) -> str:
+    """The words of the dialogue for cancelling, with plain spaces."""
+    found = re.search(r'<dialog[^>]*id="cancel".*?</dialog>', page(client, brand), re.DOTALL)
+    assert found
+    words = " ".join(re.sub(r"<[^>]+>", " ", found[0]).split())
+    return words.replace("\u202f", " ")
+
+
+def test_cancelling_says_in_numbers_what_happens_to_what_the_brand_has(
+    customer: Client, brand: Any, owner: Any, stripe: Stripe
+) -> None:
+    stripe.pay(choose(customer, brand))
+    stripe.deliver()
+    first = dialog(customer, brand)
+    assert "You have no leads yet." in first
+    assert "You have no VPN devices, so none is switched off." in first
+
+    make_leads(brand, 1)
+    make_devices(brand, owner, 1)
+    one = dialog(customer, brand)
+    assert "no new leads come in. Your lead and its messages stay readable." in one
+    assert "Your VPN device is off from then on" in one
+
+    make_leads(brand, 1200)
+    made = make_devices(brand, owner, 3)
+    devices.revoke(device_id=made[0].pk, brand_id=brand.pk, actor=owner)
+    many = dialog(customer, brand)
+    assert "Your 1 201 leads and their messages stay readable." in many
+    assert "Your 3 VPN devices are off from then on" in many
 
 
 def test_the_portal_is_a_redirect(customer: Client, brand: Any, stripe: Stripe) -> None:

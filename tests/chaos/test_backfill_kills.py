@@ -21,7 +21,7 @@ from tests.fixtures.processes import Process, Sandbox
 from tests.leads.conftest import Account
 from tests.leads.truth import assert_exact
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(900)]
 Launch = Callable[[], Process]
 
 KILLS = 6
@@ -73,7 +73,7 @@ def test_sigkill_again_and_again(account: Callable[[str], Account], worker: Laun
     victim = worker()
     for _ in range(KILLS):
         calls = a.run().calls
-        assert wait_until(lambda seen=calls: a.run().calls > seen + 20, 60)  # type: ignore[misc]
+        assert wait_until(lambda seen=calls: a.run().calls > seen + 20, 240)  # type: ignore[misc]
         time.sleep(dice.uniform(0, 1.5))
         victim.kill()
         victim = worker()
@@ -96,7 +96,7 @@ def test_valkey_loses_everything_in_the_middle(
     worker()
     for _ in range(3):
         calls = a.run().calls
-        assert wait_until(lambda seen=calls: a.run().calls > seen + 30, 60)  # type: ignore[misc]
+        assert wait_until(lambda seen=calls: a.run().calls > seen + 30, 240)  # type: ignore[misc]
         redis.Redis.from_url(settings.REDIS_URL).flushall()
     done = finish(a)
     assert done.state == "finished"

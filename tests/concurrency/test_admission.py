@@ -166,7 +166,7 @@ def _waiting(count: int) -> bool:
             )
             return bool(cursor.fetchone()[0] == count)
 
-    return bool(wait_until(waiting, 10))
+    return bool(wait_until(waiting, 60))
 
 
 def test_without_a_given_clock_it_is_read_after_the_lock_was_won(

@@ -36,6 +36,8 @@ def validate_response(method: str, path: str, status: int, body: Any) -> list[st
 def violations(sandbox_url: str) -> list[str]:
     """What the sandbox at `sandbox_url` (http://127.0.0.1:P) saw broken; clears the list."""
     control = f"{sandbox_url}/stripe/_control/violations"
-    found: list[str] = httpx.get(control).json()
-    httpx.delete(control)
+    # There is no TLS on loopback, and reading the machine's certificates costs 50 ms a client.
+    with httpx.Client(verify=False) as client:  # noqa: S501
+        found: list[str] = client.get(control).json()
+        client.delete(control)
     return found

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.fixtures.processes import Sandbox
 
@@ -45,22 +45,6 @@ def _location() -> None:
     Server.objects.filter(pk=server.pk).update(
         public_key=x25519.public_of(x25519.new_private()), name="e2e"
     )
-
-
-@pytest.fixture
-def faults(context: BrowserContext) -> Iterator[list[str]]:
-    """What the browser complained of; the test expects nothing."""
-    found: list[str] = []
-    refusals = ("status of 422", "status of 402")  # a wrong key, a declined card: meant to happen
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(r in message.text for r in refusals):
-            found.append(message.text)
-
-    context.on("console", heard)
-    context.on("weberror", lambda e: found.append(str(e.error)))
-    yield found
-    assert found == []
 
 
 def confirm_address(page: Page, sandbox: Sandbox, email: str) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Membership
 from accounts.roles import Role
+from billing import pages
 from billing.models import BillingAccount
 from leads.models import Backfill, Connection, Rejection
 from saas.tenancy import scope
@@ -202,14 +203,25 @@ def test_limits_without_a_connection_say_so(web: Client, brand: Any) -> None:
 def test_disconnecting_ends_the_run_and_may_be_repeated(web: Client, brand: Any) -> None:
     run = make_run(brand)
     assert "is cancelled" in web.get(url(brand, "connection/")).content.decode()
-    for _ in range(2):
-        assert web.post(url(brand, "connection/disconnect/")).status_code == 302
+    for told in (
+        "SmartLead is disconnected, and its key is deleted.",
+        "SmartLead was not connected, so nothing has changed.",
+    ):
+        answer = web.post(url(brand, "connection/disconnect/"))
+        assert (answer.status_code, said(answer)[-1]) == (302, told)
     assert state_of(brand, run) == State.CANCELLED
     with scope(brand):
         assert Connection.objects.get().state == Connection.State.DISCONNECTED
+        accounts = next(use for use in pages.overview(brand.pk)["uses"] if "Smart" in use.label)
+    assert accounts.used == 0
     answer = web.post(url(brand, "backfills/plan/"))
     assert answer.headers["Location"] == url(brand, "connection/")
     assert said(answer)[-1] == "Connect SmartLead first."
+
+
+def test_disconnecting_what_never_was_connected_says_so(web: Client, brand: Any) -> None:
+    answer = web.post(url(brand, "connection/disconnect/"))
+    assert said(answer) == ["SmartLead was not connected, so nothing has changed."]
 
 
 # --- the plan ------------------------------------------------------------------------------------

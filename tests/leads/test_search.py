@@ -20,7 +20,8 @@ from tests.factories import make_brand
 from tests.leads.factories import JOINED, lead_row, lead_rows, make_campaign
 
 REUSED = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

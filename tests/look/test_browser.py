@@ -36,6 +36,7 @@ def log_in(page: Page, address: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.wait_for_load_state()  # the keys are heard once the scripts run
 
 
 def test_the_chosen_theme_is_there_before_the_first_paint(harbor: str, page: Page) -> None:

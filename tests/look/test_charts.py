@@ -72,6 +72,11 @@ def test_bars_are_as_long_as_their_part_of_the_largest() -> None:
         charts.Bar("Odd", "4", "0.4", "< 1 %"),
     ]
     assert charts.bars([]) == []
+    assert [bar.value for bar in charts.bars([("a", 7.4), ("b", 4.05), ("c", 3)])] == [
+        "7.40",
+        "4.05",
+        "3.00",
+    ]
     assert charts.bars([("Nothing", 0)]) == [charts.Bar("Nothing", "0", "0", "0 %")]
 
 

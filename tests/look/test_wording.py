@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils.formats import localize
 
 from saas import wording
 from saas.charts import grouped
@@ -32,6 +33,11 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 )
 def test_a_moment_is_told_by_its_distance(seconds_away: int, words: str) -> None:
     assert wording.ago(NOW - timedelta(seconds=seconds_away), NOW) == words
+
+
+def test_a_moment_without_a_format_of_its_own_reads_as_elsewhere() -> None:
+    assert localize(NOW) == "22 Nov 2026, 12:00"
+    assert localize(NOW.date()) == "22 Nov 2026"
 
 
 @pytest.mark.parametrize(

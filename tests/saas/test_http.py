@@ -18,7 +18,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/drip"):
             self.send_response(200)
             self.end_headers()
-            for _ in range(20):
+            for _ in range(200):
                 self.wfile.write(b"x")
                 self.wfile.flush()
                 threading.Event().wait(0.1)
@@ -58,7 +58,7 @@ def test_a_dripping_answer_ends_at_the_deadline(server: str) -> None:
     began = time.monotonic()
     with Client("test", server, deadline=0.3) as client, pytest.raises(Retryable, match="too long"):
         client.get("/drip")
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15
 
 
 def test_an_answer_over_the_cap_is_refused(server: str) -> None:

@@ -39,13 +39,13 @@ def test_the_window_admits_exactly_its_calls(key: str) -> None:
 
 
 def test_a_window_ends_after_the_end_of_its_calls(key: str) -> None:
-    limit = Limit(calls=1, seconds=0.3, in_flight=10)
+    limit = Limit(calls=1, seconds=60, in_flight=10)
     permit = grant(key, limit)
-    wait_until = time.monotonic() + 0.2
-    while time.monotonic() < wait_until:
-        assert refuse(key, limit)
-    ratelimit.release(permit)  # the call took 0.2 s, so the window is open again 0.5 s after start
-    assert 0.2 < refuse(key, limit).seconds <= 0.301
+    time.sleep(0.2)
+    released = time.monotonic()
+    ratelimit.release(permit)  # the call took 0.2 s, so the window is open again 60.2 s after start
+    left = refuse(key, limit).seconds
+    assert 59.99 - (time.monotonic() - released) < left <= 60.001
 
 
 def test_no_more_than_the_ceiling_is_in_flight(key: str) -> None:
@@ -60,11 +60,9 @@ def test_no_more_than_the_ceiling_is_in_flight(key: str) -> None:
 
 def test_a_permit_of_a_killed_worker_frees_its_place_by_itself(key: str) -> None:
     limit = Limit(calls=100, seconds=60, in_flight=1)
-    assert isinstance(ratelimit.acquire(key, limit, hold=0.2), Permit)
+    assert isinstance(ratelimit.acquire(key, limit, hold=1), Permit)
     assert refuse(key, limit).reason == "in_flight"
-    until = time.monotonic() + 0.25
-    while time.monotonic() < until:
-        pass
+    time.sleep(1.05)
     grant(key, limit)
 
 

@@ -32,8 +32,8 @@ def test_it_stops_soon_although_an_answer_is_due_and_has_written_no_key(
         time.sleep(0.01)
     began = time.monotonic()
     sandbox.process.terminate()
-    assert sandbox.process.wait(20) == 0
-    assert time.monotonic() - began < 10  # 1.4 s on an idle machine
+    assert sandbox.process.wait(50) == 0
+    assert time.monotonic() - began < 40  # 1.4 s on an idle machine
     waiting.join(20)
     assert sandbox.process.stdout is not None
     output = sandbox.process.stdout.read()

@@ -70,7 +70,7 @@ def test_campaigns_share_out_exactly_the_leads(leads: int, campaigns: int) -> No
         assert account.lead_number(account.lead_id(lead)) == lead
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(page=st.integers(1, 100), offset=st.integers(0, 700))
 def test_a_page_from_anywhere_equals_that_part_of_the_walk(page: int, offset: int) -> None:
     shelf = book("sl_walk_1500_2_dup_overlap_bad")
@@ -87,7 +87,7 @@ def test_two_books_of_one_key_read_the_same() -> None:
             assert mine_row == lead_row(second, second.standing(other, position))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_each_filter_finds_what_walking_finds(data: st.DataObject) -> None:
     shelf = book("sl_filter_6300_3")
@@ -103,7 +103,7 @@ def test_each_filter_finds_what_walking_finds(data: st.DataObject) -> None:
     assert rows_of(shelf, campaign, wanted) == by_walking(shelf, campaign, wanted)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_filters_follow_leads_that_changed_and_leads_that_were_added(data: st.DataObject) -> None:
     shelf = book("sl_changed_3000_2")
@@ -169,7 +169,7 @@ def test_with_overlap_some_leads_are_in_two_campaigns_under_two_map_ids() -> Non
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_statistics_find_the_mails_that_walking_finds(data: st.DataObject) -> None:
     shelf = book("sl_stats_1300_2")

@@ -57,7 +57,7 @@ def test_a_second_start_keeps_data_and_port(cluster: Postgres) -> None:
 def test_it_starts_after_being_killed(cluster: Postgres) -> None:
     assert cluster.pid is not None
     os.kill(cluster.pid, signal.SIGKILL)
-    assert wait_until(lambda: not cluster.alive(), 5)
+    assert wait_until(lambda: not cluster.alive(), 60)
     cluster.start()
     assert ask(cluster, "SELECT current_database()") == [(DATABASE,)]
 
@@ -76,7 +76,7 @@ def test_a_server_that_lost_its_supervisor_is_taken_over(cluster: Postgres) -> N
     successor = Postgres(cluster.state, durable=False)
     successor.start()
     try:
-        assert wait_until(lambda: not cluster.alive(), 5)
+        assert wait_until(lambda: not cluster.alive(), 60)
         assert ask(successor, "SELECT 1") == [(1,)]
     finally:
         successor.stop()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 from collections.abc import Callable
 from email.message import EmailMessage
+from pathlib import Path
 
 import httpx
 import pytest
 from django.conf import settings
 from playwright.sync_api import Page
 
+from saas.embedded.processes import Child, Identity, read_identity, write_identity
+from tests import servers
 from tests.fixtures.processes import Process, Sandbox
 
 
@@ -26,6 +30,24 @@ def test_the_sandbox_plays_all_parts(sandbox: Sandbox) -> None:
     with smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT) as smtp:
         smtp.send_message(mail)
     assert [m["subject"] for m in sandbox.mails(to="b@example.test")] == ["Hello"]
+
+
+def test_the_next_run_ends_what_a_killed_run_left_behind(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Path(os.environ["HARBOR_TEST_FOLDER"]) / f"sandbox-{os.getpid()}.pid.json"
+    known = read_identity(ours)
+    assert known
+    assert known.alive()
+
+    folder = tmp_path / f"{servers.PREFIX}gone"
+    write_identity(folder / "owner.json", Identity(os.getpid(), "another boot/1"))
+    left = Child("left", ["sleep", "600"], log=folder / "log", pid_file=folder / "left.pid.json")
+    left.start()
+    monkeypatch.setattr(servers, "_places", lambda: [tmp_path])
+    servers._clear_leftovers()
+    assert not left.alive()
+    assert not folder.exists()
 
 
 @pytest.mark.e2e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -13,12 +14,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.core.management import CommandError, call_command
 
 from saas.embedded import commands, machine, state
 from saas.embedded.machine import free_port
 from saas.embedded.postgres import Postgres
 from saas.embedded.processes import Child, read_identity, wait_until
-from saas.errors import Misconfigured
 from tests.bench.startup import environment
 
 START_SECONDS = 300
@@ -71,6 +72,7 @@ def refusal(folder: Path, *arguments: str) -> str:
 
 @pytest.mark.chaos
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_start_kill_start_again_and_stop(var: Path) -> None:
     port = free_port()
     first = Up(var, port)
@@ -121,18 +123,76 @@ def test_a_port_that_can_not_be_is_a_sentence(var: Path, port: str) -> None:
     assert "choose a port from 1024 to 65000" in done.stderr
 
 
-def test_a_full_disk_is_a_sentence(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "ROOM_NEEDED", 1 << 60)
-    with pytest.raises(Misconfigured, match="Free some space"):
-        machine.require_room(var)
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_missing_time_zone_database_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("where", "name", "value", "sentence"),
+    [
+        (machine, "ROOM_NEEDED", 1 << 60, "MB left and Harbor needs .* Free some space"),
+        (state, "write_env", full, "The disk is full. Free some space and start again"),
+        (machine, "ZONES", Path("/nowhere"), "no time-zone database .* apt-get install tzdata"),
+    ],
+)
+def test_what_the_machine_lacks_is_a_sentence(
+    var: Path, monkeypatch: pytest.MonkeyPatch, where: object, name: str, value: object,
+    sentence: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HARBOR_VAR", str(var))
+    monkeypatch.setattr(where, name, value)
+    with pytest.raises(CommandError, match=sentence):
+        call_command("up", port=free_port())
+    assert not (var / "postgres").exists()
+
+
+def test_without_time_zones_nothing_buries_the_sentence(var: Path) -> None:
+    """Django's settings die over a missing time zone, so they may not be read on the way out."""
+    code = (
+        "import pathlib, sys\nfrom saas.embedded import machine\nimport manage\n"
+        "machine.ZONES = pathlib.Path('/nowhere')\nsys.argv = ['manage.py', 'up']\n"
+        "try: manage.main()\nfinally: assert 'saas.settings' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=commands.BASE,
+        env=environment(var),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.fullmatch(r"CommandError: This machine has no time-zone .*\n", done.stderr)
+
+
+def test_a_failure_that_a_full_disk_explains_says_so(
+    var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "ZONES", tmp_path)
-    with pytest.raises(Misconfigured, match="apt-get install tzdata"):
-        machine.require_time_zones()
+    """PostgreSQL and others that meet a full disk say so in their logs, or not even there."""
+    monkeypatch.setenv("HARBOR_VAR", str(var))
+    monkeypatch.setenv("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setattr(machine, "FULL", 1 << 60)
+    with pytest.raises(CommandError, match=r"can't be used(.|\n)*disk of .* is full. Free some"):
+        call_command("up", port=free_port())
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgres://harbor:secret-word@127.0.0.1:1/harbor"),
+        ("REDIS_URL", "redis://:secret-word@127.0.0.1:1/0"),
+        ("REDIS_URL", "what is this"),
+    ],
+)
+def test_a_server_elsewhere_that_can_not_be_used_is_a_sentence(
+    var: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv("HARBOR_VAR", str(var))
+    monkeypatch.setenv("DATABASE_URL", os.environ["HARBOR_TEST_SUPERUSER_URL"])
+    monkeypatch.setenv(name, url)
+    with pytest.raises(CommandError, match=f"{name} names a server that can't be used") as refused:
+        call_command("up", port=free_port())
+    assert f"set {name} right, or unset it" in str(refused.value)
+    assert "secret-word" not in str(refused.value)
 
 
 def test_secrets_are_made_once_and_for_the_owner(var: Path) -> None:

@@ -6,10 +6,12 @@ import re
 
 import pytest
 from auditlog.models import LogEntry
+from django.utils import timezone
+from django.utils.formats import localize
 
 from tests.factories import make_user
 from tests.vpn import words
-from vpn import servers
+from vpn import devices, servers
 from vpn.models import Server
 
 ADMIN = "/admin/vpn/"
@@ -30,6 +32,23 @@ def events():
 def token_in(response):
     assert "no-store" in response["Cache-Control"]
     return re.search(r"hn_\d+_[\w-]{43}", response.content.decode())[0]
+
+
+def test_the_form_of_a_new_server_asks_only_for_what_staff_know(staff):
+    page = staff.get(f"{ADMIN}server/add/").content.decode()
+    assert "Endpoint host" in page
+    assert "Created at" not in page
+    assert "Last seen" not in page
+
+
+def test_a_devices_page_tells_what_became_of_it(staff, add_device, roomy, owner):
+    device = devices.revoke(
+        device_id=add_device().device.pk, brand_id=roomy.pk, actor=owner, reason="lost"
+    )
+    page = staff.get(f"{ADMIN}device/{device.pk}/change/").content.decode()
+    for label, moment in (("Created at", device.created_at), ("Revoked at", device.revoked_at)):
+        assert label in page
+        assert localize(timezone.localtime(moment)) in page
 
 
 def test_a_new_server_shows_its_token_once(staff):

@@ -50,10 +50,11 @@ def test_an_etag_spares_the_body_until_something_changed(add_device, node, roomy
     second = node.desired(etag=etag)
     assert second.status_code == 200
     assert second["ETag"] != etag
-    devices.replace_keys(device_id=device.pk, brand_id=roomy.pk, actor=owner)
+    place = {"device_id": device.pk, "brand_id": roomy.pk, "actor": owner}
+    devices.replace_keys(**place, replaces=words.live_key(device))
     third = node.desired(etag=second["ETag"])
     assert third.status_code == 200
-    devices.revoke(device_id=device.pk, brand_id=roomy.pk, actor=owner)
+    devices.revoke(**place)
     assert node.desired(etag=third["ETag"]).json()["peers"] == []
     assert first["Cache-Control"] == "no-store"
 

@@ -157,6 +157,26 @@ def test_the_same_form_sent_by_many_clicks_makes_one_device(server):
     assert all_at_once(click) == ["already_made"] * (THREADS - 1) + ["made"]
 
 
+def test_many_clicks_on_replace_leave_the_one_key_that_was_shown(server):
+    brand = make_brand()
+    words.put_on_plan(brand, "leads_growth")
+    owner = owner_of(brand)
+    add(brand, owner, server, "Laptop")
+    with scope(brand):
+        device = Device.objects.get()
+    key, shown = words.live_key(device), []
+
+    def click(_: int) -> None:
+        fresh = devices.replace_keys(
+            device_id=device.pk, brand_id=brand.pk, replaces=key, actor=owner
+        )
+        shown.append(fresh.pair.public)
+
+    assert all_at_once(click) == ["already_replaced"] * (THREADS - 1) + ["made"]
+    with scope(brand):
+        assert shown == [device.peers.get(retired_at=None).public_key]
+
+
 def test_the_same_report_in_many_hands_counts_once(server):
     from vpn import metering, reports
 

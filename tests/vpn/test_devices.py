@@ -156,13 +156,29 @@ def test_revoking_is_final_audited_once_and_safe_to_repeat(add_device, roomy, ow
 def test_new_keys_retire_the_old_and_keep_the_address(add_device, roomy, owner):
     fresh = add_device()
     place = {"device_id": fresh.device.pk, "brand_id": roomy.pk, "actor": owner}
-    again = devices.replace_keys(**place)
+    replaced = words.live_key(fresh.device)
+    again = devices.replace_keys(**place, replaces=replaced)
     assert again.addresses == fresh.addresses
     assert again.pair.public != fresh.pair.public
     with scope(roomy):
         assert Peer.objects.get(retired_at=None).public_key == again.pair.public
+    assert refusal(lambda: devices.replace_keys(**place, replaces=replaced)) == "already_replaced"
+    assert words.live_key(fresh.device) != replaced
+    assert actions(fresh.device) == ["device.created", "device.keys_replaced"]
     devices.revoke(**place)
-    assert refusal(lambda: devices.replace_keys(**place)) == "device_revoked"
+    assert refusal(lambda: devices.replace_keys(**place, replaces=replaced)) == "device_revoked"
+
+
+def test_a_key_of_another_device_or_brand_is_not_replaced(add_device, roomy, owner):
+    laptop, phone = add_device("Laptop").device, add_device("Phone").device
+    other = make_brand()
+    words.put_on_plan(other, "leads_growth")
+    theirs = add_device(brand_id=other.pk).device
+    keys = [words.live_key(device) for device in (laptop, phone, theirs)]
+    for key in (*keys[1:], 0, 2**62):
+        place = {"device_id": laptop.pk, "brand_id": roomy.pk, "actor": owner, "replaces": key}
+        assert refusal(lambda place=place: devices.replace_keys(**place)) == "already_replaced"
+    assert [words.live_key(device) for device in (laptop, phone, theirs)] == keys
 
 
 def test_a_server_that_is_off_or_has_no_key_yet_takes_no_devices(add_device, make_node):

@@ -97,7 +97,7 @@ def test_two_epochs_in_one_report_both_count(add_device, node):
 def test_the_last_counters_of_a_replaced_or_revoked_key_still_count(add_device, node, roomy, owner):
     fresh = add_device()
     place = {"device_id": fresh.device.pk, "brand_id": roomy.pk, "actor": owner}
-    again = devices.replace_keys(**place)
+    again = devices.replace_keys(**place, replaces=words.live_key(fresh.device))
     devices.revoke(**place)
     node.report(
         words.reading(fresh.pair.public, 7, 1, present=False),

@@ -81,11 +81,32 @@ def test_sending_the_form_again_says_that_it_was_shown(mine, url, node, roomy):
     assert "PrivateKey" not in text_of(again)
 
 
+def replacing(client, page):
+    """Fill in the form behind “Replace the keys” as the device's page offers it."""
+    return {"replaces": re.search(r'name="replaces" value="(\d+)"', text_of(client.get(page)))[1]}
+
+
 def test_replaced_keys_are_shown_once_too(mine, url, node, roomy):
     mine.post(url("new/"), form(node))
-    response = mine.post(url(f"{the_device(roomy).pk}/keys/"))
+    page = url(f"{the_device(roomy).pk}/")
+    response = mine.post(f"{page}keys/", replacing(mine, page))
     assert response["Cache-Control"] == "no-store, private"
     assert "PrivateKey" in text_of(response)
+
+
+def test_replacing_again_kills_no_configuration_that_was_just_shown(mine, url, node, roomy):
+    mine.post(url("new/"), form(node))
+    page = url(f"{the_device(roomy).pk}/")
+    data = replacing(mine, page)
+    mine.post(f"{page}keys/", data)
+    shown = node.peers()
+    for repeat in (data, {}, {"replaces": "x\x00"}, {"replaces": "9" * 18}):
+        again = mine.post(f"{page}keys/", repeat, follow=True)
+        assert again.redirect_chain == [(page, 302)]
+        assert "replaced already" in text_of(again)
+        assert "PrivateKey" not in text_of(again)
+    assert node.peers() == shown
+    assert "PrivateKey" in text_of(mine.post(f"{page}keys/", replacing(mine, page)))
 
 
 def test_a_wrong_form_says_what_is_wrong_and_keeps_what_was_typed(mine, url, node, roomy):

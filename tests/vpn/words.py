@@ -26,6 +26,15 @@ def make_server(**fields: Any) -> tuple[Any, str]:
     return servers.register(actor=None, **(values | fields))
 
 
+def live_key(device: Any) -> int:
+    """The id of the device's key in use."""
+    from saas.tenancy import scope
+    from vpn.models import Peer
+
+    with scope(device.brand_id):
+        return int(Peer.objects.get(device=device, retired_at=None).pk)
+
+
 def put_on_plan(brand: Any, plan: str, **fields: Any) -> None:
     """Set the brand's plan and standing in the database, as a payment would."""
     from billing.models import BillingAccount
@@ -47,21 +56,28 @@ def report(*peers: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return values | {"peers": list(peers)} | fields
 
 
+BOOKS = """
+SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0) FROM vpn_deviceusage
+WHERE device_id = %(device)s
+UNION ALL
+SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0) FROM vpn_usagesample
+WHERE device_id = %(device)s
+UNION ALL
+SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0) FROM vpn_counter
+WHERE peer_id IN (SELECT id FROM vpn_peer WHERE device_id = %(device)s)"""
+
+
 def usage_of(device: Any) -> tuple[int, int]:
-    """The device's (received, sent) bytes, after checking that the three books agree."""
-    from django.db.models import Sum
+    """The device's (received, sent) bytes, after checking that the three books agree.
+
+    One statement, hence one snapshot: a report that is committed meanwhile is in all or in none.
+    """
+    from django.db import connection
 
     from saas.tenancy import scope
-    from vpn.models import Counter, DeviceUsage, UsageSample
 
-    with scope(device.brand_id):
-        books = [
-            rows.aggregate(r=Sum("received", default=0), s=Sum("sent", default=0))
-            for rows in (
-                DeviceUsage.objects.filter(device=device),
-                UsageSample.objects.filter(device=device),
-                Counter.objects.filter(peer__device=device),
-            )
-        ]
-    assert books[0] == books[1] == books[2]
-    return books[0]["r"], books[0]["s"]
+    with scope(device.brand_id), connection.cursor() as cursor:
+        cursor.execute(BOOKS, {"device": device.pk})
+        books = [(int(received), int(sent)) for received, sent in cursor.fetchall()]
+    assert books == [books[0]] * 3
+    return books[0]

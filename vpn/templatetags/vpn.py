@@ -11,7 +11,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 STATES = {
     "connected": ("Connected", "green", "done"),
     "idle": ("Not connected", "grey", "dot"),
-    "new": ("Never connected", "blue", "info"),
+    "new": ("Not connected yet", "blue", "info"),
     "suspended": ("Suspended", "amber", "pause"),
     "revoked": ("Revoked", "red", "stop"),
 }

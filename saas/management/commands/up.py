@@ -14,7 +14,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from saas.embedded.machine import remedy
 from saas.embedded.stack import Wishes, up
+from saas.embedded.state import var
 from saas.errors import Misconfigured
 
 
@@ -50,7 +52,7 @@ class Command(BaseCommand):
         try:
             up(wishes, say)
         except Misconfigured as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"{error}{remedy(var())}") from error
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

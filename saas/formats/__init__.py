@@ -1,0 +1,1 @@
+"""Formats of moments where no template names one: the console's."""
