@@ -96,10 +96,10 @@ class CursorInline(admin.TabularInline[Cursor, Backfill]):
 @admin.register(Backfill)
 class BackfillAdmin(ReadOnly):
     list_display = (
-        "id", "brand", "state", "phase", "wait", "leads_new", "messages_new", "calls", "due_at",
-        "lease_until", "attempts", "last_error",
+        "id", "brand", "kind", "state", "phase", "wait", "leads_new", "messages_new", "calls",
+        "due_at", "lease_until", "attempts", "last_error",
     )  # fmt: skip
-    list_filter = ("state", "phase", "wait")
+    list_filter = ("kind", "state", "phase", "wait")
     list_select_related = ("brand",)
     search_fields = ("brand__name", "brand__slug")
     inlines = (CursorInline,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from accounts import brands
@@ -83,6 +85,22 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection.save()
         audit.record("connection.removed", connection, actor=actor)
     return True
+
+
+def set_schedule(*, brand_id: int, sync_every: int, actor: User | None) -> Connection:
+    """Have what is new fetched every so many minutes, 0 for never, once a backfill has ended."""
+    with scope(brand_id):
+        connection: Connection | None = Connection.objects.select_for_update(no_key=True).first()
+        if connection is None:
+            raise Refused("not_connected", "Connect SmartLead first.")
+        changes = {"sync_every": [connection.sync_every, sync_every]}
+        connection.sync_every = sync_every
+        if connection.synced_at:
+            due = connection.synced_at + timedelta(minutes=sync_every)
+            connection.sync_due_at = max(due, timezone.now())
+        connection.save(update_fields=["sync_every", "sync_due_at"])
+        audit.record("connection.schedule_changed", connection, actor=actor, changes=changes)
+        return connection
 
 
 def set_limits(

@@ -36,6 +36,17 @@ class LimitsForm(forms.Form):
     )
 
 
+class ScheduleForm(forms.Form):
+    """How often what is new is fetched."""
+
+    sync_every = forms.TypedChoiceField(
+        label="How often",
+        coerce=int,
+        choices=words.PACES.items(),
+        help_text="What live updates missed comes in then, too. A few calls for each campaign.",
+    )
+
+
 class SecretForm(forms.Form):
     """The `secret_key` that SmartLead sends with a webhook; empty for none."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from leads.backfill import engine, sweep
+from leads.backfill import engine, sweep, sync
 from leads.hooks import inbox, remote
 
 
@@ -43,3 +43,9 @@ def sweep_inbox() -> None:
 def set_up_webhooks(brand_id: int) -> None:
     """Set webhooks up at SmartLead for a few seconds."""
     remote.carry_on(brand_id)
+
+
+@shared_task(name="leads.sync.due")
+def start_syncs() -> None:
+    """Start the regular updates that are due."""
+    sync.start_due()

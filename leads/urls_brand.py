@@ -12,6 +12,7 @@ urlpatterns = [
     path("leads/<int:lead_id>/", leads.lead_detail, name="detail"),
     path("connection/", connection.connection, name="connection"),
     path("connection/limits/", connection.limits, name="connection_limits"),
+    path("connection/schedule/", connection.schedule, name="connection_schedule"),
     path("connection/disconnect/", connection.disconnect, name="disconnect"),
     path("connection/updates/on/", updates.turn_on, name="updates_on"),
     path("connection/updates/setup/", updates.set_up, name="updates_setup"),

@@ -75,6 +75,7 @@ app.conf.beat_schedule = {
     "sweep sessions": {"task": "accounts.sessions.sweep", "schedule": 3600.0},
     "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
     "sweep backfills": {"task": "leads.sweep", "schedule": 20.0},
+    "start syncs": {"task": "leads.sync.due", "schedule": 60.0},
     "smartlead inbox": {"task": "leads.inbox.sweep", "schedule": 20.0},
     "stripe inbox": {"task": "billing.inbox.sweep", "schedule": 20.0},
     "stripe catch-up": {"task": "billing.inbox.catch_up", "schedule": 600.0},

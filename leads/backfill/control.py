@@ -122,9 +122,11 @@ def _history_since(now: datetime) -> datetime:
     """Messages fetched after this moment need not be fetched again.
 
     A run that follows a cancelled or failed one goes on where that stopped, if that was lately; a
-    run that follows a finished one looks at every thread again.
+    run that follows a finished one looks at every thread again. Syncs don't count.
     """
-    rows = Backfill.objects.filter(started_at__isnull=False).order_by("-started_at")
+    rows = Backfill.objects.filter(kind=Backfill.Kind.FULL, started_at__isnull=False).order_by(
+        "-started_at"
+    )
     since = now
     for state, started_at in rows.values_list("state", "started_at")[:20]:
         if state not in (State.CANCELLED, State.FAILED) or started_at < now - FRESH:

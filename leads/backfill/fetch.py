@@ -59,7 +59,7 @@ def _request(job: Job, key: Sealed) -> tuple[Any, Answer]:
         case CategoriesJob():
             return client.categories(key.reveal())
         case PageJob():
-            return client.lead_page(key.reveal(), job.remote_id, job.offset, replied=job.replied)
+            return client.lead_page(key.reveal(), job.remote_id, job.offset, **job.filters)
         case HistoryJob():
             return client.message_history(key.reveal(), job.remote_id, job.remote_lead_id)
 

@@ -14,7 +14,7 @@ from accounts import brands
 from accounts.models import User
 from billing import entitlements
 from leads import sources
-from leads.backfill import control
+from leads.backfill import control, sync
 from leads.backfill.progress import ROWS_PER_SECOND
 from leads.models import Backfill, Connection, Cursor
 from leads.smartlead import client, parse
@@ -88,6 +88,7 @@ def make(*, brand_id: int, actor: User | None) -> Backfill:
     sizes = _count(gate, connection.api_key, _sample(found))
     with scope(brand_id):
         brands.lock(brand_id)  # the later of two plans at once replaces the earlier
+        sync.make_way(actor=actor)
         return _save(_connection(), found, sizes, actor)
 
 
@@ -96,7 +97,7 @@ def _connection() -> Connection:
     if connection is None or not connection.usable:
         raise Refused("not_connected", "Connect SmartLead first.")
     run = control.live()
-    if run and run.state != Backfill.State.PLANNED:
+    if run and run.state != Backfill.State.PLANNED and run.kind != Backfill.Kind.SYNC:
         raise Refused("running", "A backfill is under way already.")
     return connection
 

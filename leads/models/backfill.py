@@ -19,8 +19,13 @@ class Backfill(TenantModel, LeasedModel):
 
     `due_at` is when the next stride is expected; a sweep wakes what is overdue. `wait` says what
     the run waits for. Parked for `quota_exceeded`, a run still fetches messages of the leads that
-    were admitted.
+    were admitted. A sync (leads.backfill.sync) follows a finished backfill and asks for what is new
+    since; it knows its campaigns only once SmartLead has listed them (`has_campaigns`).
     """
+
+    class Kind(models.TextChoices):
+        FULL = "full", "Backfill"
+        SYNC = "sync", "Update"
 
     class State(models.TextChoices):
         PLANNED = "planned", "Planned"
@@ -53,6 +58,7 @@ class Backfill(TenantModel, LeasedModel):
     ENTITLEMENT_WAITS: ClassVar = (Wait.TRIAL_EXPIRED, Wait.QUOTA_EXCEEDED, Wait.SUSPENDED)
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=4, choices=Kind, default=Kind.FULL, db_default=Kind.FULL)
     state = models.CharField(max_length=10, choices=State, default=State.PLANNED)
     phase = models.CharField(max_length=8, choices=Phase, default=Phase.LEADS)
     requested_by = models.ForeignKey(
@@ -76,6 +82,7 @@ class Backfill(TenantModel, LeasedModel):
     # Messages fetched after this moment are not fetched again by this run.
     history_since = models.DateTimeField(null=True)
     has_categories = models.BooleanField(default=False)
+    has_campaigns = models.BooleanField(default=True, db_default=True)
 
     wait = models.CharField(max_length=16, choices=Wait, blank=True, default="")
     due_at = models.DateTimeField(null=True, blank=True)
@@ -118,12 +125,15 @@ class Cursor(TenantModel):
 
     When a campaign shrinks meanwhile its pages shift, so the cursor steps back by what vanished;
     `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
+    Kinds `created` and `events`, of a sync: leads that were added, or had an event, after `since`.
     From an export `position` counts its rows, and `digest` is that of the rows so far: an export
     that begins otherwise is read from its start again. `fell_back`: the export did not work.
     """
 
     class Kind(models.TextChoices):
         LEADS = "leads", "Leads"
+        CREATED = "created", "New leads"
+        EVENTS = "events", "Leads with events"
         REPLIED = "replied", "Leads that replied"
 
     class State(models.TextChoices):
@@ -145,6 +155,7 @@ class Cursor(TenantModel):
     )
     fell_back = models.BooleanField(default=False, db_default=False)
     digest = models.CharField(max_length=32, blank=True, default="", db_default="")
+    since = models.DateTimeField(null=True)
     position = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)
     rewinds = models.PositiveSmallIntegerField(default=0)

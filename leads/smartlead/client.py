@@ -105,10 +105,9 @@ def campaigns(api_key: str) -> tuple[Any, Answer]:
 
 
 def lead_page(
-    api_key: str, campaign: int, offset: int, limit: int = PAGE, *, replied: bool = False
+    api_key: str, campaign: int, offset: int, limit: int = PAGE, **filters: Any
 ) -> tuple[Any, Answer]:
-    """One page of a campaign's leads; `replied`: of those that replied."""
-    filters = {"emailStatus": "is_replied"} if replied else {}
+    """One page of a campaign's leads, of those that SmartLead's filters let through."""
     return call(api_key, f"/campaigns/{campaign}/leads", offset=offset, limit=limit, **filters)
 
 

@@ -7,15 +7,16 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, requires
 from billing import entitlements
-from leads import connections
+from leads import connections, words
 from leads.backfill import control
-from leads.forms import KeyForm, LimitsForm
+from leads.forms import KeyForm, LimitsForm, ScheduleForm
 from leads.views import updates
 from saas.errors import Refused
 from saas.tenancy import scope
@@ -47,12 +48,16 @@ def _context(request: BrandRequest, form: KeyForm) -> dict[str, Any]:
     limits = found and LimitsForm(
         initial={"calls_per_minute": found.calls_per_minute, "in_flight": found.in_flight}
     )
+    schedule_form = found and ScheduleForm(initial={"sync_every": found.sync_every})
     rights = entitlements.of(request.brand.pk)
+    live = control.live()
     return {
         "connection": found,
         "form": form,
         "limits": limits,
-        "live": control.live(),
+        "schedule": schedule_form,
+        "updates_line": found and words.updates_line(found, live, timezone.now()),
+        "live": live,
         "leads": rights.leads_used,
         **(updates.card(found) if found else {}),
     }
@@ -74,6 +79,19 @@ def limits(request: BrandRequest) -> HttpResponse:
             messages.success(request, "The limits are saved.")
         return redirect("leads:connection", slug=request.brand.slug)
     context = _context(request, KeyForm()) | {"limits": form}
+    return render(request, "leads/connection.html", context, status=422)
+
+
+@require_POST
+@requires(Permission.MANAGE_CONNECTIONS)
+def schedule(request: BrandRequest) -> HttpResponse:
+    """Change how often what is new is fetched."""
+    form = ScheduleForm(request.POST)
+    if form.is_valid():
+        connections.set_schedule(brand_id=request.brand.pk, actor=request.user, **form.cleaned_data)
+        messages.success(request, "The schedule is saved.")
+        return redirect("leads:connection", slug=request.brand.slug)
+    context = _context(request, KeyForm()) | {"schedule": form}
     return render(request, "leads/connection.html", context, status=422)
 
 

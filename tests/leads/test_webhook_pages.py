@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from leads import connections
+from leads.backfill import engine
 from leads.hooks import address, inbox, remote
 from leads.models import Campaign, Connection, Delivery, Hook
 from saas.tenancy import everyone, scope
@@ -268,3 +269,62 @@ def test_an_address_is_never_logged() -> None:
         "Forbidden: /webhooks/smartlead/[redacted]/"
     )
     assert redact("POST /webhooks/stripe/ 200") == "POST /webhooks/stripe/ 200"
+
+
+def test_the_schedule_of_updates_is_said_and_changed(web: Client, account: Make) -> None:
+    a = account("sl_schedule_20_1_r0")
+    assert "After your first backfill we fetch what is new by ourselves." in page(web, a.brand)
+    a.start()
+    a.drive()
+    assert "We ask SmartLead every hour for new leads" in page(web, a.brand)
+    path = f"/b/{a.brand.slug}/connection/schedule/"
+    assert web.post(path, {"sync_every": "360"}).status_code == 302
+    with scope(a.brand):
+        assert Connection.objects.get().sync_every == 360
+    assert "every 6 hours" in page(web, a.brand)
+    assert web.post(path, {"sync_every": "7"}).status_code == 422
+    web.post(path, {"sync_every": "0"})
+    assert "Regular updates are off." in page(web, a.brand)
+
+
+def test_updates_are_listed_apart_from_backfills(web: Client, account: Make) -> None:
+    from leads.backfill import sync
+
+    a = account("sl_listed_20_1_r0")
+    a.start()
+    first = a.drive()
+    with scope(a.brand):
+        Connection.objects.update(sync_due_at=timezone.now())
+    sync.start_due()
+    listed = web.get(f"/b/{a.brand.slug}/backfills/")
+    assert "An update is under way." in listed.content.decode()
+    assert "Plan a backfill" in listed.content.decode()
+    update = a.drive()
+    listed = web.get(f"/b/{a.brand.slug}/backfills/")
+    assert [row["backfill"].pk for row in listed.context["past"]] == [first.pk]
+    assert [row["backfill"].pk for row in listed.context["updates"]] == [update.pk]
+    shown = web.get(f"/b/{a.brand.slug}/backfills/{update.pk}/").content.decode()
+    assert "You have what SmartLead had when it began." in shown
+    assert "Leads with events" in shown
+
+
+def test_a_campaign_that_a_sync_finds_is_set_up_too(account: Make) -> None:
+    from leads.backfill import sync
+
+    a = account("sl_setupnew_20_2_r0")
+    a.start()
+    a.drive()
+    address.turn_on(brand_id=a.brand.pk, actor=a.owner)
+    address.manage(brand_id=a.brand.pk, actor=a.owner)
+    with scope(a.brand):  # it is not known yet
+        Campaign.objects.filter(pk=Campaign.objects.first().pk).delete()
+    remote.carry_on(a.brand.pk)
+    assert len(at_smartlead(a)) == 1
+    with scope(a.brand):
+        Connection.objects.update(sync_due_at=timezone.now())
+    sync.start_due()
+    for bulk in (False, True):
+        engine.stride(a.brand.pk, a.run().pk, bulk=bulk)
+    a.drive()
+    remote.carry_on(a.brand.pk)
+    assert len(at_smartlead(a)) == 2
