@@ -16,6 +16,7 @@ from accounts.models import User
 from leads.backfill import control
 from leads.hooks import inbox
 from leads.models import Backfill, Campaign, Connection, Cursor, Delivery, Rejection
+from leads.smartlead.gate import Gate
 from saas import audit
 from saas.errors import Refused
 
@@ -35,11 +36,19 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnly):
-    list_display = ("brand", "state", "key_hint", "calls_per_minute", "in_flight", "checked_at")
+    list_display = (
+        "brand", "state", "key_hint", "calls_per_minute", "in_flight", "breaker", "checked_at",
+    )  # fmt: skip
     list_filter = ("state",)
     list_select_related = ("brand",)
     search_fields = ("brand__name", "brand__slug")
     exclude = ("api_key",)
+
+    @admin.display(description="breaker")
+    def breaker(self, row: Connection) -> str:
+        state = Gate(row.brand_id, row.limit).brand.state()
+        seconds = f" for {round(state.retry_in)} s" if state.retry_in else ""
+        return state.name.replace("_", " ") + seconds
 
 
 @admin.register(Campaign)

@@ -14,16 +14,16 @@ from django.db.models import F
 from django.utils import timezone
 
 from leads import sources
-from leads.backfill import progress, tail
+from leads.backfill import progress, tail, whole
 from leads.backfill.fetch import Result
-from leads.backfill.jobs import GIVE_UP, CampaignsJob, CategoriesJob, HistoryJob, PageJob
+from leads.backfill.jobs import GIVE_UP, AllJob, CampaignsJob, CategoriesJob, HistoryJob, PageJob
 from leads.ingest import leads, messages, rejections
 from leads.ingest.rows import BadRow, Merged, Parsed, Thread
 from leads.ingest.staging import run
 from leads.models import Backfill, Campaign, CampaignLead, Cursor
 from leads.smartlead.client import PAGE
 from leads.smartlead.errors import Empty, Missing, Unwanted
-from leads.smartlead.parse import CampaignInfo, History
+from leads.smartlead.parse import AllPage, CampaignInfo, History
 from saas.leases import hold
 from saas.tenancy import scope
 
@@ -101,6 +101,9 @@ def _done(row: Backfill, result: Result) -> Delta:
             sources.save_categories(row.brand_id, found)
             row.has_categories = True
             return Delta()
+        case AllJob() as job, AllPage() as listed:
+            merged, bad = whole.done(row, job, listed, asked_at=result.asked_at)
+            return Delta(leads=merged, rejected=_reject(row, "leads", bad, None))
         case (PageJob(), Parsed()) | (HistoryJob(), History()):
             return Delta()  # merged together, by _pages and _histories
     raise AssertionError(result.job)
@@ -222,6 +225,8 @@ def _failed(row: Backfill, result: Result, *, alive: bool) -> Delta:
     if not alive:
         return Delta()
     match result.job:
+        case AllJob() as job if result.error is not None:
+            whole.failed(job, result.error)
         case PageJob() as job:
             return _page_failed(row, job, result)
         case HistoryJob() as job:
@@ -275,7 +280,7 @@ def _history_failed(row: Backfill, job: HistoryJob, result: Result) -> Delta:
     return Delta(rejected=_reject(row, "messages", [bad], job.campaign_id), histories=1)
 
 
-def _reject(row: Backfill, source: str, bad: list[BadRow], campaign_id: int) -> int:
+def _reject(row: Backfill, source: str, bad: list[BadRow], campaign_id: int | None) -> int:
     return rejections.record(
         brand_id=row.brand_id,
         source=source,

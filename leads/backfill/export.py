@@ -6,7 +6,8 @@ them all in again, which changes nothing that is known. So neither a kill nor a 
 a row, and memory holds one batch.
 
 An export that does not work (524, 4xx, HTML, no columns) falls back to pages, and after
-DISTRUST_AFTER campaigns without one success so does the whole run.
+DISTRUST_AFTER campaigns without one success the whole run reads the account's list
+(leads.backfill.whole), and pages for what that leaves out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2s
 from itertools import islice
@@ -22,10 +24,11 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from leads.backfill import progress
+from leads.backfill import progress, whole
 from leads.backfill.commit import Delta, Stopped
 from leads.backfill.jobs import ExportJob
 from leads.ingest import leads, rejections
+from leads.ingest.ahead import read_ahead
 from leads.ingest.csvtext import NotCsv, lines, records
 from leads.ingest.leads import BATCH
 from leads.ingest.rows import BadRow, LeadRow
@@ -92,16 +95,30 @@ def _take(
             Cursor.objects.filter(pk=cursor.pk).update(position=0, digest="")
         raise Faulty("an export in another order")
     done = Delta()
+    for batch in read_ahead(_batches(rows, digest)):
+        delta = _commit(backfill, job, batch, as_of=as_of, lease=lease)
+        done += delta
+        if batch.at_end or delta.refusal or over():
+            break
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of an export, the digest of all up to its last, and whether there are no more."""
+
+    rows: list[LeadRow | BadRow]
+    digest: str
+    at_end: bool
+
+
+def _batches(rows: Iterator[LeadRow | BadRow], digest: Any) -> Iterator[Batch]:
     while True:
         batch = list(islice(rows, BATCH))
         at_end = len(batch) < BATCH
-        delta = _commit(
-            backfill, job, batch, as_of=as_of, digest=digest.hexdigest(), at_end=at_end,
-            lease=lease,
-        )  # fmt: skip
-        done += delta
-        if at_end or delta.refusal or over():
-            return done
+        yield Batch(batch, digest.hexdigest(), at_end)
+        if at_end:
+            return
 
 
 def _digested(
@@ -140,18 +157,11 @@ def _renew(backfill: Backfill, lease: float) -> Backfill:
 
 
 def _commit(
-    backfill: Backfill,
-    job: ExportJob,
-    batch: list[LeadRow | BadRow],
-    *,
-    as_of: datetime,
-    digest: str,
-    at_end: bool,
-    lease: float,
+    backfill: Backfill, job: ExportJob, batch: Batch, *, as_of: datetime, lease: float
 ) -> Delta:
     """Commit one batch with its cursor and counters, in one transaction."""
-    good = [row for row in batch if isinstance(row, LeadRow)]
-    bad = [row for row in batch if isinstance(row, BadRow)]
+    good = [row for row in batch.rows if isinstance(row, LeadRow)]
+    bad = [row for row in batch.rows if isinstance(row, BadRow)]
     with scope(backfill.brand_id):
         row = _renew(backfill, lease)
         merged = leads.merge(
@@ -166,21 +176,21 @@ def _commit(
         )
         delta = Delta(leads=merged, rejected=rejected)
         if merged.refusal is None:
-            _move(job, rows=len(batch), digest=digest, at_end=at_end)
-        _count(row, delta, calls=int(at_end))
+            _move(job, batch)
+        _count(row, delta, calls=int(batch.at_end))
     return delta
 
 
-def _move(job: ExportJob, *, rows: int, digest: str, at_end: bool) -> None:
+def _move(job: ExportJob, batch: Batch) -> None:
     """Move the cursor past the batch. Fewer rows than SmartLead counts: pages fetch the rest."""
     cursor = Cursor.objects.get(pk=job.cursor_id)
-    cursor.position += rows
-    cursor.digest = digest
+    cursor.position += len(batch.rows)
+    cursor.digest = batch.digest
     cursor.failures = 0
-    if at_end and cursor.position >= (cursor.total or 0):
+    if batch.at_end and cursor.position >= (cursor.total or 0):
         cursor.total, cursor.state = cursor.position, State.DONE
         _no_ranks_needed(cursor)
-    elif at_end:
+    elif batch.at_end:
         cursor.position = cursor.position // PAGE * PAGE
         cursor.source, cursor.fell_back = Source.PAGES, True
     cursor.save()
@@ -220,6 +230,8 @@ def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
             Cursor.objects.filter(backfill=row, state=State.OPEN, source=Source.EXPORT).update(
                 source=Source.PAGES, fell_back=True, position=0, digest="", failures=0
             )
+            if row.kind == Backfill.Kind.FULL:  # a sync reads whole what is new, which is little
+                whole.begin(row)
         detail = str(getattr(error, "detail", "") or error)[:300]
         Backfill.objects.filter(pk=row.pk).update(calls=F("calls") + 1, last_error=detail)
         progress.add(row, timezone.now(), calls=1, leads=0, messages=0)
@@ -236,4 +248,4 @@ def _distrusted(row: Backfill) -> bool:
     cursors = Cursor.objects.filter(backfill=row, kind=Cursor.Kind.LEADS)
     if cursors.filter(source=Source.EXPORT, state=State.DONE).exists():
         return False
-    return cursors.filter(fell_back=True).count() >= DISTRUST_AFTER
+    return cursors.filter(fell_back=True).count() >= min(DISTRUST_AFTER, cursors.count())

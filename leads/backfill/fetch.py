@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from leads.backfill.jobs import CampaignsJob, CategoriesJob, HistoryJob, Job, PageJob
+from leads.backfill.jobs import AllJob, CampaignsJob, CategoriesJob, HistoryJob, Job, PageJob
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Pass
 from saas.crypto import Sealed
@@ -58,6 +58,8 @@ def _request(job: Job, key: Sealed) -> tuple[Any, Answer]:
             return client.campaigns(key.reveal())
         case CategoriesJob():
             return client.categories(key.reveal())
+        case AllJob():
+            return client.all_leads(key.reveal(), job.below)
         case PageJob():
             return client.lead_page(key.reveal(), job.remote_id, job.offset, **job.filters)
         case HistoryJob():
@@ -70,6 +72,8 @@ def _parser(job: Job) -> Callable[[Any], Any]:
             return parse.campaigns
         case CategoriesJob():
             return parse.categories
+        case AllJob():
+            return parse.all_page
         case PageJob():
             return parse.lead_page
         case HistoryJob():

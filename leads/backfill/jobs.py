@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from leads.models import Backfill, Cursor
 from leads.smartlead.client import PAGE
 
+PAGED = (Cursor.Kind.LEADS, Cursor.Kind.CREATED, Cursor.Kind.EVENTS, Cursor.Kind.REPLIED)
 RANKS = 16  # 0 to 3 as ingested, then one more for each failed try
 GIVE_UP = RANKS
 
@@ -46,6 +47,14 @@ class CampaignsJob:
 @dataclass(frozen=True, slots=True)
 class CategoriesJob:
     """Fetch the categories."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllJob:
+    """Fetch a page of the account's whole list, below the lead id `below` (0: its top)."""
+
+    cursor_id: int
+    below: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ class HistoryJob:
     remote_lead_id: int
 
 
-Job = CampaignsJob | CategoriesJob | PageJob | HistoryJob  # made by the handful
+Job = CampaignsJob | CategoriesJob | AllJob | PageJob | HistoryJob  # made by the handful
 
 
 def choose_export(backfill: Backfill) -> ExportJob | None:
@@ -111,9 +120,9 @@ def choose_export(backfill: Backfill) -> ExportJob | None:
         .order_by("failures", F("total").asc(nulls_last=True), "id")
         .first()
     )
-    if cursor is None:
+    if cursor is None or cursor.campaign is None:
         return None
-    return ExportJob(cursor.pk, cursor.campaign_id, cursor.campaign.remote_id, cursor.total)
+    return ExportJob(cursor.pk, cursor.campaign.pk, cursor.campaign.remote_id, cursor.total)
 
 
 def choose(backfill: Backfill, limit: int) -> list[Job]:
@@ -125,7 +134,10 @@ def choose(backfill: Backfill, limit: int) -> list[Job]:
         jobs: list[Job] = [] if backfill.has_categories else [CategoriesJob()]
         if not backfill.has_campaigns:
             return [*jobs, CampaignsJob()]
-        for kind in Cursor.Kind:
+        whole = _open(backfill, Cursor.Kind.ALL).first()
+        if whole is not None:  # each page names the next, so one at a time
+            return [*jobs, AllJob(whole.pk, whole.position)][:limit]
+        for kind in PAGED:
             for page in _pages(backfill, kind):
                 if len(jobs) >= limit:
                     break
@@ -152,22 +164,25 @@ def since(backfill: Backfill) -> datetime:
     return backfill.history_since or timezone.now()
 
 
-def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
-    cursors = (
-        Cursor.objects.filter(
-            backfill=backfill, kind=kind, state=Cursor.State.OPEN, source=Cursor.Source.PAGES
-        )
-        .select_related("campaign")
-        .order_by("failures", "id")
+def _open(backfill: Backfill, kind: Cursor.Kind) -> QuerySet[Cursor]:
+    """The cursors of this kind that pages are still wanted for."""
+    return Cursor.objects.filter(
+        backfill=backfill, kind=kind, state=Cursor.State.OPEN, source=Cursor.Source.PAGES
     )
+
+
+def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
+    cursors = _open(backfill, kind).select_related("campaign").order_by("failures", "id")
     for cursor in cursors[:20]:
+        if cursor.campaign is None:
+            continue
         # A first page and a failed one go alone: nobody knows yet what lies behind them.
         alone = cursor.total is None or cursor.failures > 0
-        end = cursor.position + PAGE if alone else max(cursor.total, cursor.position + 1)
-        for offset in range(cursor.position, end, PAGE):
+        known = 0 if alone else cursor.total or 0
+        for offset in range(cursor.position, max(known, cursor.position + 1), PAGE):
             yield PageJob(
                 cursor_id=cursor.pk,
-                campaign_id=cursor.campaign_id,
+                campaign_id=cursor.campaign.pk,
                 remote_id=cursor.campaign.remote_id,
                 offset=offset,
                 kind=kind,

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from leads.ingest.staging import run
 from leads.models import Backfill, Cursor, Rate
-from leads.smartlead.client import PAGE
+from leads.smartlead.client import ALL_PAGE, PAGE
 
 MEASURED = timedelta(minutes=5)  # what the rate is measured over
 TOO_SHORT = timedelta(seconds=60)  # a window's burst says nothing yet
@@ -42,7 +42,8 @@ LEFT = """
 SELECT coalesce(sum(CASE
     WHEN c.source = 'export' THEN 1
     WHEN c.kind = 'replied' AND e.id IS NOT NULL THEN 0
-    ELSE greatest(ceil((coalesce(c.total, %(guess)s) - c.position) / %(page)s::numeric), 1)
+    ELSE greatest(ceil((coalesce(c.total, %(guess)s) - c.position) /
+      CASE c.kind WHEN 'leads' THEN %(leads)s ELSE %(page)s END::numeric), 1)
     END), 0),
   coalesce(sum(greatest(coalesce(c.total, %(guess)s) - c.position, 0))
     FILTER (WHERE c.source = 'export'), 0)
@@ -119,7 +120,13 @@ def what_is_left(backfill: Backfill) -> Left:
     known = _known_total(backfill)
     guess = max(backfill.planned_leads - known, 0) // unknown if unknown else 0
     with connection.cursor() as cursor:
-        cursor.execute(LEFT, {"guess": guess, "page": PAGE, "backfill": backfill.pk})
+        # While the whole list is read, it is what brings the leads.
+        whole = Cursor.objects.filter(
+            backfill=backfill, kind=Cursor.Kind.ALL, state=Cursor.State.OPEN
+        )
+        leads = ALL_PAGE if whole.exists() else PAGE
+        params = {"guess": guess, "page": PAGE, "leads": leads, "backfill": backfill.pk}
+        cursor.execute(LEFT, params)
         calls, rows = cursor.fetchone() or (0, 0)
     if backfill.history_total is not None and backfill.phase != Backfill.Phase.LEADS:
         histories = max(backfill.history_total - backfill.history_done, 0)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2s
 from typing import Any
 
+from leads.ingest import fields
 from leads.ingest.rows import BadRow, LeadRow, Parsed
 from leads.smartlead import parse
 from leads.smartlead.errors import Faulty
@@ -75,7 +76,10 @@ def without_secrets(body: dict[str, Any]) -> str:
 
 def read(body: dict[str, Any], received_at: datetime) -> Event:
     """Read what all events have in common. No event is from the future."""
-    at = next(filter(None, (parse.moment(body.get(name)) for name in reversed(TIMES))), received_at)
+    at = next(
+        filter(None, (fields.moment_or_none(body.get(name)) for name in reversed(TIMES))),
+        received_at,
+    )
     letters = body.get("leadCorrespondence")
     email = (
         body.get("sl_lead_email")

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='cursor',
             name='kind',
-            field=models.CharField(choices=[('leads', 'Leads'), ('created', 'New leads'), ('events', 'Leads with events'), ('replied', 'Leads that replied')], default='leads', max_length=8),
+            field=models.CharField(choices=[('all', 'All leads of the account'), ('leads', 'Leads'), ('created', 'New leads'), ('events', 'Leads with events'), ('replied', 'Leads that replied')], default='leads', max_length=8),
         ),
     ]
 

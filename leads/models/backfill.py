@@ -128,9 +128,12 @@ class Cursor(TenantModel):
     Kinds `created` and `events`, of a sync: leads that were added, or had an event, after `since`.
     From an export `position` counts its rows, and `digest` is that of the rows so far: an export
     that begins otherwise is read from its start again. `fell_back`: the export did not work.
+    Kind `all` has no campaign: it reads the account's list, newest first, and its position is the
+    id of the last lead that it saw.
     """
 
     class Kind(models.TextChoices):
+        ALL = "all", "All leads of the account"
         LEADS = "leads", "Leads"
         CREATED = "created", "New leads"
         EVENTS = "events", "Leads with events"
@@ -147,7 +150,7 @@ class Cursor(TenantModel):
         PAGES = "pages", "Pages"
 
     backfill = models.ForeignKey(Backfill, on_delete=models.CASCADE, related_name="cursors")
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, null=True, related_name="+")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEADS)
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
     source = models.CharField(
@@ -165,6 +168,9 @@ class Cursor(TenantModel):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["backfill", "campaign", "kind"], name="one_cursor_per_campaign_and_kind"
+            ),
+            models.UniqueConstraint(
+                fields=["backfill"], condition=Q(kind="all"), name="one_whole_list_per_backfill"
             ),
         ]
 

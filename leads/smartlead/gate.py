@@ -22,7 +22,7 @@ from saas.ratelimit import Limit, Permit, Wait
 # All brands together, so that one installation is no burden to SmartLead. Per second: a minute's
 # window would let a few brands use it up for all.
 CEILING = Limit(calls=100, seconds=1.0, in_flight=200)
-CEILING_KEY = "smartlead"
+PROVIDER = CEILING_KEY = "smartlead"
 LONGEST_CALL = client.DEADLINE + client.TIMEOUT  # the last read may begin at the deadline
 PATIENCE = 4.0  # seconds a person waits for a permit before we say "try again"
 
@@ -70,7 +70,7 @@ class Gate:
         self.key = f"smartlead:brand:{brand_id}"
         self.limit = limit
         self.brand = Breaker(self.key)
-        self.provider = Breaker("smartlead")
+        self.provider = Breaker(PROVIDER)
 
     def enter(self, *, hold: float = LONGEST_CALL) -> Pass | Wait:
         """Ask for leave to make one call of at most `hold` seconds."""

@@ -238,13 +238,13 @@ def test_staff_see_the_inbox_and_may_try_again(
 
 
 def test_the_inbox_has_gauges(brand: Any) -> None:
-    from leads import measures
+    from leads.hooks import gauges
 
     with scope(brand):
         for number, state in enumerate(("pending", "pending", "parked", "done")):
             Delivery.objects.create(key=str(number), type="X", body="{}", state=state)
     with everyone("test"):
-        found = {(g.name, g.labels.get("state")): g.value for g in measures.gauges()}
+        found = {(g.name, g.labels.get("state")): g.value for g in gauges.gauges()}
     assert found["harbor_smartlead_inbox_events", "pending"] == 2
     assert found["harbor_smartlead_inbox_events", "parked"] == 1
     assert 0 <= found["harbor_smartlead_inbox_age_seconds", None] < 60
