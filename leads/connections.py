@@ -76,8 +76,7 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection = Connection.objects.select_for_update(no_key=True).first()
         if connection is None or connection.state == Connection.State.DISCONNECTED:
             return False
-        run = control.live()
-        if run is not None:
+        for run in Backfill.objects.filter(state__in=Backfill.LIVE):
             control.cancel(brand_id=brand_id, backfill_id=run.pk, actor=actor)
         connection.api_key = ""
         connection.key_hint = ""

@@ -162,7 +162,7 @@ def updates_line(connection: Connection, live: Backfill | None, now: datetime) -
     said = f"We ask SmartLead {pace} for new leads, replies and categories."
     if live and live.kind == Backfill.Kind.SYNC:
         return f"{said} An update is under way."
-    if live and live.state != State.PLANNED:
+    if live and live.state != State.PLANNED and not live.waits_for_room:
         return f"{said} The next update waits until your backfill has ended."
     return f"{said} The next update starts {_when(connection.sync_due_at, now)}."
 

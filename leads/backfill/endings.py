@@ -33,6 +33,7 @@ def settle(backfill: Backfill) -> None:
         row = hold(backfill)
         if row.full:
             release(backfill, due_at=None)
+            tail.settled(row)
             return
         now = timezone.now()
         release(

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from accounts import brands
 from accounts.models import User
 from billing import entitlements
 from leads import sources
-from leads.backfill import control, sync
+from leads.backfill import control
 from leads.backfill.progress import ROWS_PER_SECOND
 from leads.models import Backfill, Connection, Cursor
 from leads.smartlead import client, parse
@@ -87,8 +86,7 @@ def make(*, brand_id: int, actor: User | None) -> Backfill:
         raise Refused("no_campaigns", "Your SmartLead account has no campaigns yet.")
     sizes = _count(gate, connection.api_key, _sample(found))
     with scope(brand_id):
-        brands.lock(brand_id)  # the later of two plans at once replaces the earlier
-        sync.make_way(actor=actor)
+        control.make_way(brand_id, actor=actor)  # and the later of two plans replaces the earlier
         return _save(_connection(), found, sizes, actor)
 
 

@@ -2,7 +2,8 @@
 
 Any number of beats may look for due ones at once: who moves `sync_due_at` starts the run, in one
 transaction. A person's backfill goes first: no sync starts beside it, and planning one ends a sync
-that is under way (`make_way`), whose next one asks for the same again.
+that is under way (control.make_way), whose next one asks for the same again. One that waits for
+room in the plan is not in the way.
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ from datetime import timedelta
 from django.utils import timezone
 
 from accounts import brands
-from accounts.models import User
 from billing import entitlements
 from leads.backfill import control
 from leads.backfill.endings import STRIDE
 from leads.backfill.tail import DUE_SINCE
 from leads.models import Backfill, Connection
-from saas import audit
 from saas.celery import wake
 from saas.jobs import job
 from saas.tenancy import everyone, scope
@@ -72,6 +71,9 @@ def _in_the_way() -> bool:
     run = control.live()
     if run is None:
         return False
+    if run.waits_for_room:
+        beside = Backfill.objects.filter(state__in=Backfill.LIVE).exclude(pk=run.pk)
+        return bool(beside.exists())
     if run.state == Backfill.State.PLANNED and run.created_at < timezone.now() - FORGOTTEN_PLAN:
         run.delete()
         return False
@@ -91,16 +93,6 @@ def _begin(connection: Connection) -> Backfill:
     )
     wake(STRIDE, connection.brand_id, row.pk)
     return row
-
-
-def make_way(*, actor: User | None) -> None:
-    """End a sync under way, for a person's backfill. In the brand's scope, under its lock."""
-    run = Backfill.objects.filter(kind=Backfill.Kind.SYNC, state__in=Backfill.LIVE).first()
-    if run is not None:
-        Backfill.objects.filter(pk=run.pk).update(
-            state=Backfill.State.CANCELLED, wait="", due_at=None, ended_at=timezone.now()
-        )
-        audit.record("backfill.cancelled", run, actor=actor, reason="a backfill goes first")
 
 
 def prune() -> None:

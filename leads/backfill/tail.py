@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from billing import entitlements
 from leads import sources
 from leads.hooks import remote
 from leads.models import Backfill, Campaign, Connection, Cursor
@@ -32,17 +33,18 @@ Kind, State = Cursor.Kind, Cursor.State
 def open_cursors(row: Backfill, found: Sequence[CampaignInfo]) -> None:
     """Save the listed campaigns and open what the sync reads of each; new ones are read whole.
 
-    An empty list proves nothing: then the known ones are read. In the transaction that commits the
-    list; safe to repeat.
+    An empty list proves nothing: then the known ones are read. With a plan that is full, new leads
+    are not asked for. In the transaction that commits the list; safe to repeat.
     """
     sources.save_campaigns(row.connection, found)
     campaigns = Campaign.objects.filter(connection_id=row.connection_id)
     judge = _judge_all(row)
+    room = entitlements.of(row.brand_id).leads_left > 0
     Cursor.objects.bulk_create(
         [
             cursor
             for campaign in campaigns.exclude(status="DELETED").order_by("id")
-            for cursor in _cursors(row, campaign, judge=judge)
+            for cursor in _cursors(row, campaign, judge=judge, room=room)
         ],
         ignore_conflicts=True,
     )
@@ -50,7 +52,7 @@ def open_cursors(row: Backfill, found: Sequence[CampaignInfo]) -> None:
     remote.want(row.brand_id)
 
 
-def _cursors(row: Backfill, campaign: Campaign, *, judge: bool) -> Iterator[Cursor]:
+def _cursors(row: Backfill, campaign: Campaign, *, judge: bool, room: bool) -> Iterator[Cursor]:
     def pages(kind: Cursor.Kind, since: datetime | None) -> Cursor:
         return Cursor(
             backfill=row,
@@ -60,10 +62,10 @@ def _cursors(row: Backfill, campaign: Campaign, *, judge: bool) -> Iterator[Curs
             since=since and since - OVERLAP,
         )
 
-    if campaign.leads_at is None:
+    if room and campaign.leads_at is None:
         export = Cursor.Source.EXPORT
         yield Cursor(backfill=row, campaign=campaign, kind=Kind.LEADS, source=export)
-    else:
+    elif room:
         yield pages(Kind.CREATED, campaign.leads_at)
     if campaign.events_at is not None:
         yield pages(Kind.EVENTS, campaign.events_at)
@@ -89,24 +91,27 @@ def leave_out(row: Backfill) -> None:
 
 
 def settled(row: Backfill) -> None:
-    """Move the campaigns' moments to the start of a run that has finished, and the connection's.
+    """Move the moments of campaigns, and of the connection, to the start of a run that has ended,
+    or that has nothing left to do but to wait for room in the plan. Never back.
 
-    In the transaction that finishes it.
+    In the transaction that says so.
     """
-    done = Cursor.objects.filter(backfill=row, state=State.DONE)
-    of = {kind: done.filter(kind=kind).values("campaign_id") for kind in Kind}
-    campaigns = Campaign.objects.filter(connection_id=row.connection_id)
-    read = Q(pk__in=of[Kind.LEADS]) | Q(pk__in=of[Kind.CREATED])
-    campaigns.filter(read).update(leads_at=row.started_at)
-    heard = Q(pk__in=of[Kind.LEADS]) | Q(pk__in=of[Kind.EVENTS])
-    campaigns.filter(heard).update(events_at=row.started_at)
-    # Of a campaign that did not fit in, the leads that did are followed from now on.
-    skipped = Cursor.objects.filter(backfill=row, kind=Kind.LEADS, state=State.SKIPPED)
-    campaigns.filter(pk__in=skipped.values("campaign_id"), events_at=None).update(
-        events_at=row.started_at
-    )
+    cursors = Cursor.objects.filter(backfill=row)
+    done = cursors.filter(state=State.DONE)
+    _move(row, "leads_at", done.filter(kind__in=(Kind.LEADS, Kind.CREATED)))
+    _move(row, "events_at", done.filter(kind__in=(Kind.LEADS, Kind.EVENTS)))
+    # Of a campaign that did not fit in whole, the leads that did are followed from now on.
+    partly = cursors.filter(kind=Kind.LEADS, state__in=(State.OPEN, State.SKIPPED))
+    campaigns = Campaign.objects.filter(pk__in=partly.values("campaign_id"), events_at=None)
+    campaigns.update(events_at=row.started_at)
     connection = Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
-    connection.synced_at = row.started_at
+    connection.synced_at = max(filter(None, (connection.synced_at, row.started_at)), default=None)
     if row.kind == Backfill.Kind.FULL:
         connection.sync_due_at = timezone.now() + timedelta(minutes=connection.sync_every)
     connection.save(update_fields=["synced_at", "sync_due_at"])
+
+
+def _move(row: Backfill, field: str, cursors: QuerySet[Cursor]) -> None:
+    earlier = Q(**{field: None}) | Q(**{f"{field}__lt": row.started_at})
+    campaigns = Campaign.objects.filter(earlier, pk__in=cursors.values("campaign_id"))
+    campaigns.update(**{field: row.started_at})

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    safe_because = 'the altered field only gains choices, which PostgreSQL does not know of'
+    safe_because = 'the altered field only gains choices, and the constraint allows more than before'
 
     dependencies = [
         ('leads', '0005_webhooks'),
@@ -56,5 +56,12 @@ class Migration(migrations.Migration):
             name='kind',
             field=models.CharField(choices=[('all', 'All leads of the account'), ('leads', 'Leads'), ('created', 'New leads'), ('events', 'Leads with events'), ('replied', 'Leads that replied')], default='leads', max_length=8),
         ),
+        migrations.RemoveConstraint(
+            model_name='backfill',
+            name='one_live_backfill_per_brand',
+        ),
+        migrations.AddConstraint(
+            model_name='backfill',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('planned', 'running', 'paused')), models.Q(('due_at__isnull', False), ('state', 'parked')), _connector='OR'), fields=('brand',), name='one_live_backfill_per_brand'),
+        ),
     ]
-

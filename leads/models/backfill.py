@@ -21,6 +21,9 @@ class Backfill(TenantModel, LeasedModel):
     the run waits for. Parked for `quota_exceeded`, a run still fetches messages of the leads that
     were admitted. A sync (leads.backfill.sync) follows a finished backfill and asks for what is new
     since; it knows its campaigns only once SmartLead has listed them (`has_campaigns`).
+
+    One run of a brand is carried on at a time. One that waits for room in the plan, all else being
+    done, has no `due_at`, and syncs go on beside it until it is resumed.
     """
 
     class Kind(models.TextChoices):
@@ -95,7 +98,8 @@ class Backfill(TenantModel, LeasedModel):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["brand"],
-                condition=Q(state__in=("planned", "running", "paused", "parked")),
+                condition=Q(state__in=("planned", "running", "paused"))
+                | Q(state="parked", due_at__isnull=False),
                 name="one_live_backfill_per_brand",
             ),
         ]
@@ -113,6 +117,11 @@ class Backfill(TenantModel, LeasedModel):
     @property
     def live(self) -> bool:
         return self.state in self.LIVE
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Parked until something outside changes, with nothing to do meanwhile."""
+        return self.state == self.State.PARKED and self.due_at is None
 
     @property
     def full(self) -> bool:

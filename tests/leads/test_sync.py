@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing.models import BillingAccount
 from leads import connections
-from leads.backfill import control, engine, sync, tail
+from leads.backfill import control, engine, sweep, sync, tail
 from leads.hooks import address, inbox
 from leads.models import (
     Backfill,
@@ -276,6 +276,66 @@ def test_a_full_plan_leaves_new_leads_to_a_later_sync_and_still_hears_replies(
         BillingAccount.objects.update(lead_quota=1000)
     update(a)
     assert a.count()[0] == 210
+
+
+def test_a_backfill_that_waits_for_room_is_not_in_the_way(account: Make) -> None:
+    a = account("sl_room_90_2_r0")
+    with scope(a.brand):
+        BillingAccount.objects.update(lead_quota=60)
+    a.start()
+    for _ in range(20):
+        engine.stride(a.brand.pk, a.run().pk)
+    first = a.run()
+    assert (first.state, first.wait, first.waits_for_room) == ("parked", "quota_exceeded", True)
+    with scope(a.brand):
+        known = CampaignLead.objects.filter(history_rank__lt=3).order_by("lead_id").first()
+        remote = Campaign.objects.get(pk=known.campaign_id).remote_id
+    (touched,) = touch(a, "reply", lead=known.remote_lead_id, campaign=remote, text="<p>Hm</p>")
+    calls = a.counters()["allowed"]
+    done = update(a)
+    assert done.state == "finished"
+    assert place_of(a, touched).replied
+    with scope(a.brand):
+        kinds = set(Cursor.objects.filter(backfill=done).values_list("kind", flat=True))
+        assert kinds == {"events", "replied"}  # new leads would only be refused
+        assert Lead.objects.count() == 60
+    assert a.counters()["allowed"] - calls < 15
+    due(a)
+    assert sync.start_due() == 1
+    beside = a.run()
+    with scope(a.brand):
+        BillingAccount.objects.update(lead_quota=1000)
+    assert sweep.resume_admitted() == 1
+    with scope(a.brand):
+        assert Backfill.objects.get(pk=beside.pk).state == "cancelled"
+        assert Backfill.objects.get(pk=first.pk).state == "running"
+        events = set(Campaign.objects.values_list("events_at", flat=True))
+    for _ in range(60):
+        with scope(a.brand):
+            Backfill.objects.filter(pk=first.pk).update(due_at=first.created_at)
+        engine.stride(a.brand.pk, first.pk)
+    with scope(a.brand):
+        assert Backfill.objects.get(pk=first.pk).state == "finished"
+        assert set(Campaign.objects.values_list("events_at", flat=True)) == events  # never back
+    assert a.count()[0] == 90
+
+
+def test_pausing_what_waits_for_room_ends_the_sync_beside_it(account: Make) -> None:
+    a = account("sl_pausing_30_1_r0")
+    with scope(a.brand):
+        BillingAccount.objects.update(lead_quota=10)
+    a.start()
+    for _ in range(8):
+        engine.stride(a.brand.pk, a.run().pk)
+    first = a.run()
+    due(a)
+    assert sync.start_due() == 1
+    control.pause(brand_id=a.brand.pk, backfill_id=first.pk, actor=a.owner)
+    with scope(a.brand):
+        states = list(Backfill.objects.order_by("id").values_list("state", flat=True))
+    assert states == ["paused", "cancelled"]
+    due(a)
+    assert sync.start_due() == 0
 
 
 def test_a_persons_backfill_goes_first(synced: Make) -> None:
