@@ -14,8 +14,10 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from leads.backfill import control
-from leads.models import Backfill, Campaign, Connection, Cursor, Rejection
+from leads.hooks import inbox
+from leads.models import Backfill, Campaign, Connection, Cursor, Delivery, Rejection
 from leads.smartlead.gate import of as gate_of
+from saas import audit
 from saas.errors import Refused
 
 
@@ -64,6 +66,30 @@ class RejectionAdmin(ReadOnly):
     list_select_related = ("brand",)
 
 
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "type", "state", "attempts", "received_at", "note", "last_error",
+    )  # fmt: skip
+    list_filter = ("state", "type")
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    actions = ("retry",)
+    show_full_result_count = False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("leads.change_delivery")
+
+    @admin.action(description="Try again what was given up", permissions=["retry"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        actor = request.user if isinstance(request.user, User) else None
+        parked = list(rows.filter(state=Delivery.State.PARKED))
+        for row in parked:
+            audit.record("smartlead_event.retried", row, actor=actor)
+        count = inbox.retry(row.pk for row in parked)
+        self.message_user(request, f"{count} will be tried again.", messages.SUCCESS)
+
+
 class CursorInline(admin.TabularInline[Cursor, Backfill]):
     model = Cursor
     template = "admin/rows.html"
@@ -79,10 +105,10 @@ class CursorInline(admin.TabularInline[Cursor, Backfill]):
 @admin.register(Backfill)
 class BackfillAdmin(ReadOnly):
     list_display = (
-        "id", "brand", "state", "phase", "wait", "leads_new", "messages_new", "calls", "due_at",
-        "lease_until", "attempts", "last_error",
+        "id", "brand", "kind", "state", "phase", "wait", "leads_new", "messages_new", "calls",
+        "due_at", "lease_until", "attempts", "last_error",
     )  # fmt: skip
-    list_filter = ("state", "phase", "wait")
+    list_filter = ("kind", "state", "phase", "wait")
     list_select_related = ("brand",)
     search_fields = ("brand__name", "brand__slug")
     inlines = (CursorInline,)

@@ -14,7 +14,9 @@ class LeadsConfig(AppConfig):
         from billing import entitlements
         from leads import cards, holdings  # noqa: F401 - they register themselves
         from leads.backfill import gauges, listeners
+        from leads.hooks import gauges as hook_gauges
         from saas.observability import metrics
 
         metrics.gauges(gauges.gauges)
+        metrics.gauges(hook_gauges.gauges)
         entitlements.on_change(listeners.rights_changed)

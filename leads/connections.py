@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from accounts.roles import Permission, allows
 from billing import entitlements
 from leads import sources
 from leads.backfill import control
+from leads.hooks import remote
 from leads.models import Backfill, Connection
 from leads.smartlead import client, parse
 from leads.smartlead import gate as gates
@@ -69,6 +71,7 @@ def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection
     connection.checked_at = timezone.now()
     connection.save()
     sources.save_campaigns(connection, found)
+    remote.want(connection.brand_id)
     audit.record(action, connection, actor=actor)
     return connection
 
@@ -80,8 +83,7 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection = Connection.objects.select_for_update(no_key=True).first()
         if connection is None or connection.state == Connection.State.DISCONNECTED:
             return False
-        run = control.live()
-        if run is not None:
+        for run in Backfill.objects.filter(state__in=Backfill.LIVE):
             control.cancel(brand_id=brand_id, backfill_id=run.pk, actor=actor)
         connection.api_key = ""
         connection.key_hint = ""
@@ -89,6 +91,22 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection.save()
         audit.record("connection.removed", connection, actor=actor)
     return True
+
+
+def set_schedule(*, brand_id: int, sync_every: int, actor: User | None) -> Connection:
+    """Have what is new fetched every so many minutes, 0 for never, once a backfill has ended."""
+    with scope(brand_id):
+        connection: Connection | None = Connection.objects.select_for_update(no_key=True).first()
+        if connection is None:
+            raise Refused("not_connected", "Connect SmartLead first.")
+        changes = {"sync_every": [connection.sync_every, sync_every]}
+        connection.sync_every = sync_every
+        if connection.synced_at:
+            due = connection.synced_at + timedelta(minutes=sync_every)
+            connection.sync_due_at = max(due, timezone.now())
+        connection.save(update_fields=["sync_every", "sync_due_at"])
+        audit.record("connection.schedule_changed", connection, actor=actor, changes=changes)
+        return connection
 
 
 def set_limits(

@@ -56,6 +56,29 @@ class LimitsForm(forms.Form):
         field.initial = next((each.brand_id for each in neighbours if each.shares), None)
 
 
+class ScheduleForm(forms.Form):
+    """How often what is new is fetched."""
+
+    sync_every = forms.TypedChoiceField(
+        label="How often",
+        coerce=int,
+        choices=words.PACES.items(),
+        help_text="What live updates missed comes in then, too. A few calls for each campaign.",
+    )
+
+
+class SecretForm(forms.Form):
+    """The `secret_key` that SmartLead sends with a webhook; empty for none."""
+
+    secret = forms.CharField(
+        label="Secret key",
+        required=False,
+        max_length=200,
+        help_text="Optional. From your webhook in SmartLead: events without it are refused then.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
 class FilterForm(forms.Form):
     """The list's filters, from the URL. A value that doesn't fit is ignored, not an error page."""
 

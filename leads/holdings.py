@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from accounts import privacy
-from leads.models import Backfill, Campaign, Connection, Lead, Message
+from leads.models import Backfill, Campaign, Connection, Delivery, Lead, Message
 from saas.tenancy import current_brand, scope
 
 LEAD_FIELDS = (
@@ -54,6 +54,18 @@ def _campaigns(brand_id: int) -> Iterator[dict[str, Any]]:
     yield from privacy.pages(brand_id, Campaign.objects.all, "remote_id", "name", "status")
 
 
+def _deliveries(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from privacy.pages(
+        brand_id, Delivery.objects.all, "type", "received_at", "state", "body", page=100
+    )
+
+
+def _erase_deliveries() -> int:
+    batch = Delivery.objects.values_list("pk", flat=True)[:BATCH]
+    deleted, _ = Delivery.objects.filter(pk__in=list(batch)).delete()
+    return deleted
+
+
 def _erase_leads() -> int:
     """Delete one batch of leads; their messages and places go with them inside PostgreSQL."""
     with connection.cursor() as cursor:
@@ -73,3 +85,4 @@ privacy.register(
     "leads", order=21, rows=_leads, noun="leads", count=Lead.objects.count, erase=_erase_leads
 )
 privacy.register("messages", order=22, rows=_messages, noun="messages", count=Message.objects.count)
+privacy.register("smartlead_events", order=23, rows=_deliveries, erase=_erase_deliveries)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from leads.backfill import engine, sweep
+from leads.backfill import engine, sweep, sync
+from leads.hooks import inbox, remote
 
 
 @shared_task(name="leads.stride")
@@ -23,3 +24,28 @@ def bulk(brand_id: int, backfill_id: int) -> None:
 def sweep_backfills() -> None:
     """Wake what a lost message, a killed worker or a missed event left behind."""
     sweep.run()
+
+
+@shared_task(name="leads.inbox.drain")
+def drain_inbox() -> None:
+    """Work off SmartLead's events that are due."""
+    inbox.drain()
+
+
+@shared_task(name="leads.inbox.sweep")
+def sweep_inbox() -> None:
+    """Find events and webhooks whose message was lost or whose worker died."""
+    inbox.sweep()
+    remote.wake_overdue()
+
+
+@shared_task(name="leads.hooks.setup")
+def set_up_webhooks(brand_id: int) -> None:
+    """Set webhooks up at SmartLead for a few seconds."""
+    remote.carry_on(brand_id)
+
+
+@shared_task(name="leads.sync.due")
+def start_syncs() -> None:
+    """Start the regular updates that are due."""
+    sync.start_due()

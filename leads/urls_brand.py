@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from leads.views import backfills, connection, leads
+from leads.views import backfills, connection, leads, updates
 
 app_name = "leads"
 urlpatterns = [
@@ -12,7 +12,12 @@ urlpatterns = [
     path("leads/<int:lead_id>/", leads.lead_detail, name="detail"),
     path("connection/", connection.connection, name="connection"),
     path("connection/limits/", connection.limits, name="connection_limits"),
+    path("connection/schedule/", connection.schedule, name="connection_schedule"),
     path("connection/disconnect/", connection.disconnect, name="disconnect"),
+    path("connection/updates/on/", updates.turn_on, name="updates_on"),
+    path("connection/updates/setup/", updates.set_up, name="updates_setup"),
+    path("connection/updates/secret/", updates.secret, name="updates_secret"),
+    path("connection/updates/rotate/", updates.rotate, name="updates_rotate"),
     path("backfills/", backfills.backfills, name="backfills"),
     path("backfills/plan/", backfills.make_plan, name="plan"),
     path("backfills/<int:backfill_id>/", backfills.backfill, name="backfill"),

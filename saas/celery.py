@@ -63,6 +63,7 @@ app.autodiscover_tasks()
 
 app.conf.task_routes = {
     "leads.bulk": {"queue": "bulk"},
+    "leads.inbox.*": {"queue": "webhooks"},
     "leads.*": {"queue": "backfill"},
     "billing.inbox.*": {"queue": "webhooks"},
 }
@@ -75,6 +76,8 @@ app.conf.beat_schedule = {
     "sweep backfills": {"task": "leads.sweep", "schedule": 15.0},
     "sweep imports": {"task": "leads.files.sweep", "schedule": 30.0},
     "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
+    "start syncs": {"task": "leads.sync.due", "schedule": 60.0},
+    "smartlead inbox": {"task": "leads.inbox.sweep", "schedule": 20.0},
     "stripe inbox": {"task": "billing.inbox.sweep", "schedule": 20.0},
     "stripe catch-up": {"task": "billing.inbox.catch_up", "schedule": 600.0},
     "stripe operations": {"task": "billing.operations.sweep", "schedule": 30.0},

@@ -7,14 +7,14 @@ was paused meanwhile, writes nothing. Committing the same answers twice changes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db.models import F
 from django.utils import timezone
 
 from leads import sources
-from leads.backfill import progress, whole
+from leads.backfill import progress, tail, whole
 from leads.backfill.fetch import Result
 from leads.backfill.jobs import GIVE_UP, AllJob, CampaignsJob, CategoriesJob, HistoryJob, PageJob
 from leads.ingest import leads, messages, rejections
@@ -31,6 +31,11 @@ NOTHING = Merged()
 TRIES = 12  # of a page, while SmartLead answers other calls
 REWINDS = 20
 MISSING_COSTS = 3  # tries; "no such thing" is rarely a fault
+
+HAPPENED = f"""
+UPDATE leads_campaignlead c SET history_at = '{leads.NEVER}' FROM leads_lead l
+WHERE l.brand_id = %(brand)s AND l.email = ANY(%(emails)s)
+  AND c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = l.id"""  # noqa: S608
 
 REPLIED = """
 UPDATE leads_campaignlead c SET history_rank = 0 FROM leads_lead l
@@ -93,13 +98,16 @@ def commit(backfill: Backfill, results: Sequence[Result], *, lease: float) -> De
 def _done(row: Backfill, result: Result) -> Delta:
     match result.job, result.value:
         case CampaignsJob(), found:
-            return Delta(histories=_compare(row, found))
+            spared = _compare(row, found)
+            if not row.has_campaigns:
+                tail.open_cursors(row, found)
+            return Delta(histories=spared)
         case CategoriesJob(), found:
             sources.save_categories(row.brand_id, found)
             row.has_categories = True
             return Delta()
         case AllJob() as job, AllPage() as listed:
-            merged, bad = whole.done(row, job, listed)
+            merged, bad = whole.done(row, job, listed, asked_at=result.asked_at)
             known = [] if merged.refusal else bad
             return Delta(leads=merged, rejected=_reject(row, "leads", known, None))
         case (PageJob(), Parsed()) | (HistoryJob(), History()):
@@ -122,14 +130,22 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                 cursors[job.cursor_id] = cursor
                 if not page.rows and not page.bad and job.offset < (page.total or 0):
                     delta += _failed(row, Result(job, error=Empty()), alive=True)
-                elif job.replied:
-                    _raise_rank(row, job, page)
-                    _move(cursor, page)
-                else:
+                elif job.kind != Cursor.Kind.REPLIED:
                     wanted.append((job, page))
+                elif row.kind == Backfill.Kind.SYNC:
+                    wanted.append((job, _replied(page)))
+                else:
+                    _for_leads(REPLIED, row, job, page)
+                    _move(cursor, page)
     batches = [(job.campaign_id, page.rows) for job, page in wanted]
-    merged = leads.merge_all(brand_id=row.brand_id, batches=batches)
-    for job, page in wanted if merged.refusal is None else ():
+    asked_at = min((result.asked_at for result in results), default=None)
+    merged = leads.merge_all(brand_id=row.brand_id, batches=batches, as_of=asked_at)
+    for job, page in wanted:
+        if job.kind == Cursor.Kind.EVENTS:
+            _for_leads(HAPPENED, row, job, page)
+        # What has new leads in it is asked for again; what is of known ones is done with.
+        if merged.refusal and job.kind in (Cursor.Kind.LEADS, Cursor.Kind.CREATED):
+            continue
         delta += Delta(rejected=_reject(row, "leads", page.bad, job.campaign_id))
         cursor = cursors[job.cursor_id]
         if cursor.position == job.offset:
@@ -137,9 +153,13 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
     return delta + Delta(leads=merged)
 
 
-def _raise_rank(row: Backfill, job: PageJob, page: Parsed) -> None:
+def _replied(page: Parsed) -> Parsed:
+    return replace(page, rows=[replace(lead, replied=True) for lead in page.rows])
+
+
+def _for_leads(sql: str, row: Backfill, job: PageJob, page: Parsed) -> None:
     emails = [lead.email for lead in page.rows]
-    run(REPLIED, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
+    run(sql, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
 
 
 def _cursor(job: PageJob) -> Cursor | None:
@@ -229,7 +249,9 @@ def _page_failed(row: Backfill, job: PageJob, result: Result) -> Delta:
         return Delta()
     cursor.failures += 1
     rejected = 0
-    if job.replied and (isinstance(result.error, Unwanted) or cursor.failures >= TRIES):
+    if job.kind == Cursor.Kind.REPLIED and (
+        isinstance(result.error, Unwanted) or cursor.failures >= TRIES
+    ):
         cursor.state = Cursor.State.SKIPPED  # only the order of the messages suffers
     elif cursor.failures >= TRIES:
         bad = BadRow(
@@ -288,6 +310,7 @@ def _count(row: Backfill, delta: Delta, results: Sequence[Result], *, lease: flo
         rejected=F("rejected") + delta.rejected,
         history_done=F("history_done") + delta.histories,
         has_categories=row.has_categories,
+        has_campaigns=row.has_campaigns,
         last_error=str(getattr(errors[-1], "detail", "") or errors[-1])[:300] if failed else "",
         lease_until=now + timedelta(seconds=lease),
         **({} if failed else {"attempts": 0, "pushbacks": 0}),

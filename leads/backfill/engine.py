@@ -150,8 +150,7 @@ def _export(work: Work, job: ExportJob) -> bool:
     except (BadKey, Refused, Retryable) as e:
         return _export_failed(work, job, e)
     if delta.refusal:
-        endings.park(work.backfill, Backfill.Wait(delta.refusal))
-        return False
+        return endings.hold_back(work.backfill, delta.refusal)
     return True
 
 
@@ -203,8 +202,7 @@ def _commit(work: Work, results: Sequence[Result]) -> bool:
     if any(isinstance(result.error, BadKey) for result in results):
         endings.refuse_key(backfill)
         return False
-    if delta.refusal:
-        endings.park(backfill, Backfill.Wait(delta.refusal))
+    if delta.refusal and not endings.hold_back(backfill, delta.refusal):
         return False
     pushbacks = [r.error.after for r in results if isinstance(r.error, Pushback)]
     if pushbacks:

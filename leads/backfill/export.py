@@ -16,7 +16,7 @@ import csv
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2s
 from itertools import islice
 from typing import Any
@@ -59,9 +59,11 @@ def stream(
     key = backfill.connection.api_key
 
     def fetch() -> tuple[Delta, Any]:
+        asked_at = timezone.now()
         with client.lead_export(key.reveal(), job.remote_id) as (chunks, answer):
             try:
-                return _take(backfill, job, chunks, lease=lease, over=over), answer
+                delta = _take(backfill, job, chunks, as_of=asked_at, lease=lease, over=over)
+                return delta, answer
             except NotCsv as e:
                 raise Faulty("an export that is not CSV") from e
 
@@ -74,6 +76,7 @@ def _take(
     job: ExportJob,
     chunks: Iterator[bytes],
     *,
+    as_of: datetime,
     lease: float,
     over: Callable[[], bool],
 ) -> Delta:
@@ -93,7 +96,7 @@ def _take(
         raise Faulty("an export in another order")
     done = Delta()
     for batch in read_ahead(_batches(rows, digest)):
-        delta = _commit(backfill, job, batch, lease=lease)
+        delta = _commit(backfill, job, batch, as_of=as_of, lease=lease)
         done += delta
         if batch.at_end or delta.refusal or over():
             break
@@ -153,13 +156,17 @@ def _renew(backfill: Backfill, lease: float) -> Backfill:
     return row
 
 
-def _commit(backfill: Backfill, job: ExportJob, batch: Batch, *, lease: float) -> Delta:
+def _commit(
+    backfill: Backfill, job: ExportJob, batch: Batch, *, as_of: datetime, lease: float
+) -> Delta:
     """Commit one batch with its cursor and counters, in one transaction."""
     good = [row for row in batch.rows if isinstance(row, LeadRow)]
     bad = [row for row in batch.rows if isinstance(row, BadRow)]
     with scope(backfill.brand_id):
         row = _renew(backfill, lease)
-        merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good)
+        merged = leads.merge(
+            brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good, as_of=as_of
+        )
         delta = Delta(leads=merged)
         if merged.refusal is None:
             rejected = rejections.record(
@@ -224,7 +231,8 @@ def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
             Cursor.objects.filter(backfill=row, state=State.OPEN, source=Source.EXPORT).update(
                 source=Source.PAGES, fell_back=True, position=0, digest="", failures=0
             )
-            whole.begin(row)
+            if row.kind == Backfill.Kind.FULL:  # a sync reads whole what is new, which is little
+                whole.begin(row)
         detail = str(getattr(error, "detail", "") or error)[:300]
         Backfill.objects.filter(pk=row.pk).update(calls=F("calls") + 1, last_error=detail)
         progress.add(row, timezone.now(), calls=1, leads=0, messages=0)

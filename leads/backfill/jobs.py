@@ -1,7 +1,8 @@
 """What a backfill should fetch next. Each job is one call; PostgreSQL's rows are the queue.
 
 Leads come first, campaign by campaign; then the pages of who replied, which only order the queue;
-then messages, those of the most active first. Failed work goes to the end of its queue.
+then messages, those of the most active first. Failed work goes to the end of its queue. A sync asks
+for the campaigns before anything else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import F, QuerySet
@@ -17,6 +19,7 @@ from django.utils import timezone
 from leads.models import Backfill, Cursor
 from leads.smartlead.client import PAGE
 
+PAGED = (Cursor.Kind.LEADS, Cursor.Kind.CREATED, Cursor.Kind.EVENTS, Cursor.Kind.REPLIED)
 RANKS = 16  # 0 to 3 as ingested, then one more for each failed try
 GIVE_UP = RANKS
 
@@ -33,7 +36,7 @@ LIMIT %(limit)s"""
 
 COUNT_DUE = """
 SELECT count(*) FROM leads_campaignlead c
-WHERE c.brand_id = %(brand)s AND c.history_at < %(since)s"""
+WHERE c.brand_id = %(brand)s AND c.history_rank = ANY(%(ranks)s) AND c.history_at < %(since)s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,27 @@ class AllJob:
 
 @dataclass(frozen=True, slots=True)
 class PageJob:
-    """Fetch a page of a campaign's leads, or of those that replied."""
+    """Fetch a page of a campaign's leads, or of those that the kind of cursor is about."""
 
     cursor_id: int
     campaign_id: int
     remote_id: int
     offset: int
-    replied: bool
+    kind: str = Cursor.Kind.LEADS
+    since: datetime | None = None
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """What SmartLead calls it."""
+        since = self.since.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.since else ""
+        match self.kind:
+            case Cursor.Kind.REPLIED:
+                return {"emailStatus": "is_replied"}
+            case Cursor.Kind.CREATED:
+                return {"created_at_gt": since}
+            case Cursor.Kind.EVENTS:
+                return {"event_time_gt": since}
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +132,12 @@ def choose(backfill: Backfill, limit: int) -> list[Job]:
     """
     if backfill.phase == Backfill.Phase.LEADS and not backfill.full:
         jobs: list[Job] = [] if backfill.has_categories else [CategoriesJob()]
+        if not backfill.has_campaigns:
+            return [*jobs, CampaignsJob()]
         whole = _open(backfill, Cursor.Kind.ALL).first()
         if whole is not None:  # each page names the next, so one at a time
             return [*jobs, AllJob(whole.pk, whole.position)][:limit]
-        for kind in (Cursor.Kind.LEADS, Cursor.Kind.REPLIED):
+        for kind in PAGED:
             for page in _pages(backfill, kind):
                 if len(jobs) >= limit:
                     break
@@ -133,7 +152,10 @@ def choose(backfill: Backfill, limit: int) -> list[Job]:
 def count_due(backfill: Backfill) -> int:
     """Count the leads whose messages this backfill has still to fetch."""
     with connection.cursor() as cursor:
-        cursor.execute(COUNT_DUE, {"brand": backfill.brand_id, "since": since(backfill)})
+        cursor.execute(
+            COUNT_DUE,
+            {"brand": backfill.brand_id, "since": since(backfill), "ranks": [*range(RANKS)]},
+        )
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -163,7 +185,8 @@ def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
                 campaign_id=cursor.campaign.pk,
                 remote_id=cursor.campaign.remote_id,
                 offset=offset,
-                replied=kind == Cursor.Kind.REPLIED,
+                kind=kind,
+                since=cursor.since,
             )
 
 

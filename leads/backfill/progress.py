@@ -17,6 +17,7 @@ from leads.smartlead.client import ALL_PAGE, PAGE
 MEASURED = timedelta(minutes=5)  # what the rate is measured over
 TOO_SHORT = timedelta(seconds=60)  # a window's burst says nothing yet
 ROWS_PER_SECOND = 2_000.0  # of an export: what SmartLead sends, rather than what we take in
+READING = (Cursor.Kind.LEADS, Cursor.Kind.CREATED, Cursor.Kind.EVENTS)  # not only their order
 CHART = timedelta(minutes=30)
 CHART_POINTS = 60
 ROLL_UP_AFTER = timedelta(hours=2)
@@ -201,13 +202,13 @@ def _step(span: timedelta) -> int:
 
 
 def _known_total(backfill: Backfill) -> int:
-    rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
+    rows = Cursor.objects.filter(backfill=backfill, kind__in=READING)
     return int(rows.aggregate(n=Sum("total"))["n"] or 0)
 
 
 def _leads_read(backfill: Backfill) -> int:
     """Places in campaigns that the cursors have passed; a page read again counts once."""
-    rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
+    rows = Cursor.objects.filter(backfill=backfill, kind__in=READING)
     passed = rows.aggregate(n=Sum(Least("position", Coalesce("total", "position"))))["n"]
     return int(passed or 0)
 

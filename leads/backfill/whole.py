@@ -8,6 +8,7 @@ is undocumented, so whatever is wrong with it leads to the pages.
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Sum
@@ -33,12 +34,14 @@ def begin(row: Backfill) -> None:
         Cursor.objects.get_or_create(backfill=row, campaign=None, kind=Kind.ALL)
 
 
-def done(row: Backfill, job: AllJob, page: AllPage) -> tuple[Merged, list[BadRow]]:
+def done(
+    row: Backfill, job: AllJob, page: AllPage, *, asked_at: datetime
+) -> tuple[Merged, list[BadRow]]:
     """Merge a page and move the cursor, in the caller's transaction, which holds the run."""
     cursor = Cursor.objects.filter(pk=job.cursor_id, position=job.below, state=State.OPEN).first()
     if cursor is None:
         return Merged(), []
-    merged = leads.merge_all(brand_id=row.brand_id, batches=_batches(row, page))
+    merged = leads.merge_all(brand_id=row.brand_id, batches=_batches(row, page), as_of=asked_at)
     if merged.refusal is None:
         cursor.failures = 0
         if page.last is None or page.last == cursor.position:

@@ -23,8 +23,16 @@ class Backfill(TenantModel, LeasedModel):
 
     `due_at` is when the next stride is expected; a sweep wakes what is overdue. `wait` says what
     the run waits for. Parked for `quota_exceeded`, a run still fetches messages of the leads that
-    were admitted.
+    were admitted. A sync (leads.backfill.sync) follows a finished backfill and asks for what is new
+    since; it knows its campaigns only once SmartLead has listed them (`has_campaigns`).
+
+    One run of a brand is carried on at a time. One that waits for room in the plan, all else being
+    done, has no `due_at`, and syncs go on beside it until it is resumed.
     """
+
+    class Kind(models.TextChoices):
+        FULL = "full", "Backfill"
+        SYNC = "sync", "Update"
 
     class State(models.TextChoices):
         PLANNED = "planned", "Planned"
@@ -57,6 +65,7 @@ class Backfill(TenantModel, LeasedModel):
     ENTITLEMENT_WAITS: ClassVar = (Wait.TRIAL_EXPIRED, Wait.QUOTA_EXCEEDED, Wait.SUSPENDED)
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=4, choices=Kind, default=Kind.FULL, db_default=Kind.FULL)
     state = models.CharField(max_length=10, choices=State, default=State.PLANNED)
     phase = models.CharField(max_length=8, choices=Phase, default=Phase.LEADS)
     requested_by = models.ForeignKey(
@@ -80,6 +89,7 @@ class Backfill(TenantModel, LeasedModel):
     # Messages fetched after this moment are not fetched again by this run.
     history_since = models.DateTimeField(null=True)
     has_categories = models.BooleanField(default=False)
+    has_campaigns = models.BooleanField(default=True, db_default=True)
 
     wait = models.CharField(max_length=16, choices=Wait, blank=True, default="")
     due_at = models.DateTimeField(null=True, blank=True)
@@ -92,7 +102,8 @@ class Backfill(TenantModel, LeasedModel):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["brand"],
-                condition=Q(state__in=("planned", "running", "paused", "parked")),
+                condition=Q(state__in=("planned", "running", "paused"))
+                | Q(state="parked", due_at__isnull=False),
                 name="one_live_backfill_per_brand",
             ),
         ]
@@ -112,6 +123,11 @@ class Backfill(TenantModel, LeasedModel):
         return self.state in self.LIVE
 
     @property
+    def waits_for_room(self) -> bool:
+        """Parked until something outside changes, with nothing to do meanwhile."""
+        return self.state == self.State.PARKED and self.due_at is None
+
+    @property
     def full(self) -> bool:
         """Billing admits no new leads: only messages of those that are here may be fetched."""
         return self.state == self.State.PARKED and self.wait in self.ENTITLEMENT_WAITS
@@ -122,6 +138,7 @@ class Cursor(TenantModel):
 
     When a campaign shrinks meanwhile its pages shift, so the cursor steps back by what vanished;
     `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
+    Kinds `created` and `events`, of a sync: leads that were added, or had an event, after `since`.
     From an export `position` counts its rows, and `digest` is that of the rows so far: an export
     that begins otherwise is read from its start again. `fell_back`: the export did not work.
     Kind `all` has no campaign: it reads the account's list, newest first, and its position is the
@@ -131,6 +148,8 @@ class Cursor(TenantModel):
     class Kind(models.TextChoices):
         ALL = "all", "All leads of the account"
         LEADS = "leads", "Leads"
+        CREATED = "created", "New leads"
+        EVENTS = "events", "Leads with events"
         REPLIED = "replied", "Leads that replied"
 
     class State(models.TextChoices):
@@ -152,6 +171,7 @@ class Cursor(TenantModel):
     )
     fell_back = models.BooleanField(default=False, db_default=False)
     digest = models.CharField(max_length=32, blank=True, default="", db_default="")
+    since = models.DateTimeField(null=True)
     position = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)
     rewinds = models.PositiveSmallIntegerField(default=0)

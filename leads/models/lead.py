@@ -22,7 +22,8 @@ class Lead(TenantModel):
     """A person, by e-mail address in lower case.
 
     `status` and `category` are those of the campaign they joined last (`joined_at`); per campaign
-    they are in CampaignLead. `category` holds Category.remote_id.
+    they are in CampaignLead. `category` holds Category.remote_id, as of `category_at` (null: not
+    known): what SmartLead said later is not overwritten by what it said before.
     """
 
     pk = models.CompositePrimaryKey("brand_id", "id")
@@ -47,6 +48,7 @@ class Lead(TenantModel):
     unsubscribed = models.BooleanField(default=False)
     status = models.TextField(default="")
     category = models.BigIntegerField(null=True)
+    category_at = models.DateTimeField(null=True)
     replied = models.BooleanField(default=False)
     joined_at = models.DateTimeField()
     last_activity_at = models.DateTimeField()
@@ -121,6 +123,7 @@ class CampaignLead(TenantModel):
     map_id = models.BigIntegerField(null=True)
     status = models.TextField(default="")
     category = models.BigIntegerField(null=True)
+    category_at = models.DateTimeField(null=True)
     replied = models.BooleanField(default=False)
     joined_at = models.DateTimeField()
     last_activity_at = models.DateTimeField()

@@ -7,15 +7,17 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, requires
 from billing import entitlements
-from leads import connections
+from leads import connections, words
 from leads.backfill import control
-from leads.forms import KeyForm, LimitsForm
+from leads.forms import KeyForm, LimitsForm, ScheduleForm
+from leads.views import updates
 from saas.errors import Refused
 from saas.tenancy import scope
 
@@ -40,14 +42,11 @@ def connection(request: BrandRequest) -> HttpResponse:
     return _page(request, form, status=status)
 
 
-def _page(
-    request: BrandRequest, form: KeyForm, limits: LimitsForm | None = None, *, status: int
-) -> HttpResponse:
+def _page(request: BrandRequest, form: KeyForm, *, status: int, **refused: Any) -> HttpResponse:
+    """Render the page; `refused` holds forms to show with their errors, by name."""
     neighbours = connections.neighbours(request.user, of=request.brand.pk)
     with scope(request.brand):
-        context = _context(request, form, neighbours)
-        if limits:
-            context["limits"] = limits
+        context = _context(request, form, neighbours) | refused
         return render(request, "leads/connection.html", context, status=status)
 
 
@@ -59,13 +58,18 @@ def _context(
         neighbours=neighbours,
         initial={"calls_per_minute": found.calls_per_minute, "in_flight": found.in_flight},
     )
+    schedule_form = found and ScheduleForm(initial={"sync_every": found.sync_every})
     rights = entitlements.of(request.brand.pk)
+    live = control.live()
     return {
         "connection": found,
         "form": form,
         "limits": limits,
-        "live": control.live(),
+        "schedule": schedule_form,
+        "updates_line": found and words.updates_line(found, live, timezone.now()),
+        "live": live,
         "leads": rights.leads_used,
+        **(updates.card(found) if found else {}),
     }
 
 
@@ -77,7 +81,7 @@ def limits(request: BrandRequest) -> HttpResponse:
     neighbours = connections.neighbours(actor, of=brand_id)
     form = LimitsForm(request.POST, neighbours=neighbours)
     if not form.is_valid():
-        return _page(request, KeyForm(), form, status=422)
+        return _page(request, KeyForm(), status=422, limits=form)
     shares_with = form.cleaned_data.pop("shares_with", None)
     try:
         connections.set_limits(brand_id=brand_id, actor=actor, **form.cleaned_data)
@@ -87,6 +91,18 @@ def limits(request: BrandRequest) -> HttpResponse:
         messages.error(request, e.message)
     else:
         messages.success(request, "The limits are saved.")
+    return redirect("leads:connection", slug=request.brand.slug)
+
+
+@require_POST
+@requires(Permission.MANAGE_CONNECTIONS, scoped=False)
+def schedule(request: BrandRequest) -> HttpResponse:
+    """Change how often what is new is fetched."""
+    form = ScheduleForm(request.POST)
+    if not form.is_valid():
+        return _page(request, KeyForm(), status=422, schedule=form)
+    connections.set_schedule(brand_id=request.brand.pk, actor=request.user, **form.cleaned_data)
+    messages.success(request, "The schedule is saved.")
     return redirect("leads:connection", slug=request.brand.slug)
 
 

@@ -17,12 +17,16 @@ SECRETS = re.compile(
     r"(?i)((?:api_key|secret_key|apikey|token|password|authorization|signature)"
     r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+|basic\s+)?)[^\s&\"',}]+"
 )
+# A webhook's address proves its sender, and Django logs the path of what it refuses.
+ADDRESSES = re.compile(r"(/webhooks/\w+/)[^/\s?\"']+")
 STRIPE_KEYS = re.compile(r"\b((?:sk|rk|whsec)_(?:test_|live_)?)[A-Za-z0-9]{6,}")
 
 
 def redact(text: str) -> str:
     """Replace what looks like a secret in `text`."""
-    return STRIPE_KEYS.sub(r"\1[redacted]", SECRETS.sub(r"\1[redacted]", text))
+    for pattern in (SECRETS, ADDRESSES, STRIPE_KEYS):
+        text = pattern.sub(r"\1[redacted]", text)
+    return text
 
 
 class NoTraceOfRefusals(logging.Filter):
