@@ -25,7 +25,7 @@ from saas.tenancy import everyone, scope
 MOST = 500
 POSTPONED = timedelta(minutes=5)  # behind a person's backfill
 FORGOTTEN_PLAN = timedelta(hours=1)  # a plan that nobody started holds syncs up no longer
-KEPT = timedelta(days=7)
+KEPT = timedelta(days=2)  # each has rows for every campaign
 
 
 def start_due() -> int:

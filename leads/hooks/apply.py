@@ -139,7 +139,7 @@ def _row(event: Event, brand_id: int, campaign: Campaign) -> LeadRow | BadRow:
             brand_id=brand_id, campaign_id=campaign.pk, lead_id=known.id
         ).first()
     )
-    return events.lead(event, remote_id=place and place.remote_lead_id, named=known is None)
+    return events.lead(event, remote_id=place and place.remote_lead_id, new=known is None)
 
 
 def _campaign(event: Event) -> Campaign | None:

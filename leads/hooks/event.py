@@ -96,19 +96,20 @@ def read(body: dict[str, Any], received_at: datetime) -> Event:
     )
 
 
-def lead(event: Event, *, remote_id: int | None, named: bool) -> LeadRow | BadRow:
+def lead(event: Event, *, remote_id: int | None, new: bool) -> LeadRow | BadRow:
     """Return the event's lead, as a row that has no word on status and category.
 
-    `remote_id` stands in for an id that the event lacks. `named`: with the name that the mail was
-    sent to, for a lead that nothing better is known of.
+    `remote_id` stands in for an id that the event lacks. Who the lead is, an event tells only of a
+    `new` one: of others we may have read later things than a late event knows.
     """
     body = event.body
     data = body.get("lead_data")
-    raw = dict(data) if isinstance(data, dict) else {}
+    told = data if isinstance(data, dict) else {}
+    raw = dict(told) if new else {"is_unsubscribed": told.get("is_unsubscribed")}
     raw["email"] = event.email
-    raw["id"] = body.get("sl_email_lead_id") or raw.get("id") or remote_id
+    raw["id"] = body.get("sl_email_lead_id") or told.get("id") or remote_id
     name = body.get("to_name")
-    if named and isinstance(name, str) and not raw.get("first_name"):
+    if new and isinstance(name, str) and not raw.get("first_name"):
         raw["first_name"], _, raw["last_name"] = name.strip().partition(" ")
     map_id = number(body.get("sl_email_lead_map_id"))
     page = parse.lead_page(

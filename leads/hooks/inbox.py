@@ -21,7 +21,7 @@ from django.utils import timezone
 from leads.hooks import event as events
 from leads.hooks.apply import apply
 from leads.models import Delivery
-from saas.celery import wake
+from saas.celery import stopping, wake
 from saas.errors import HarborError
 from saas.leases import LeaseLost, claim, hold, release
 from saas.tenancy import everyone, scope
@@ -61,7 +61,7 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
     Any number of workers may drain at once.
     """
     until, worked = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
+    while time.monotonic() < until and not stopping.is_set():
         before = worked
         for brand_id in _brands():
             rows = _claim(brand_id)

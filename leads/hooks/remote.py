@@ -23,7 +23,7 @@ from leads.smartlead import client
 from leads.smartlead.errors import BadKey, Missing
 from leads.smartlead.gate import Gate
 from leads.smartlead.gate import of as gate_of
-from saas.celery import wake
+from saas.celery import stopping, wake
 from saas.errors import HarborError, Refused, Retryable
 from saas.leases import LeaseLost, claim, free, release
 from saas.ratelimit import Wait
@@ -53,7 +53,7 @@ def carry_on(brand_id: int) -> None:
         return
     until = time.monotonic() + BOX
     try:
-        while time.monotonic() < until:
+        while time.monotonic() < until and not stopping.is_set():
             campaign = _next(hook)
             if campaign is None:
                 _end(hook, None)

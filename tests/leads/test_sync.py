@@ -444,7 +444,7 @@ def test_old_syncs_are_forgotten_and_backfills_are_not(synced: Make) -> None:
     new = update(a)
     with scope(a.brand):
         Backfill.objects.filter(pk__in=[first.pk, old.pk]).update(
-            ended_at=timezone.now() - timedelta(days=8)
+            ended_at=timezone.now() - sync.KEPT - timedelta(hours=1)
         )
     with everyone("test"):
         sync.prune()

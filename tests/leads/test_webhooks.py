@@ -217,6 +217,17 @@ def test_events_in_any_order_come_to_the_same(live: Live) -> None:
     assert (lead.category, lead.replied, lead.unsubscribed) == (5, True, True)
 
 
+def test_a_late_event_knows_no_better_who_a_lead_is(live: Live) -> None:
+    place = live.touch("category", category=2, seed=5)
+    (body,) = live.told.wait(1)
+    body["lead_data"] |= {"company_name": "What it was called before", "is_unsubscribed": True}
+    before = live.lead(place)
+    post(live.path, body)
+    inbox.drain()
+    lead = live.lead(place)
+    assert (lead.company, lead.category, lead.unsubscribed) == (before.company, 2, True)
+
+
 def test_what_an_event_does_not_tell_is_fetched_by_the_next_sync(live: Live) -> None:
     place = live.touch("reply", seed=1)
     (body,) = live.told.wait(1)
