@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from leads.backfill import control
-from leads.models import Backfill, Campaign, Connection, Cursor, Rejection
+from leads.models import Backfill, Campaign, Connection, Cursor, Import, Rejection
 from saas.errors import Refused
 
 
@@ -53,6 +53,18 @@ class RejectionAdmin(ReadOnly):
     list_display = ("reason", "brand", "source", "detail", "seen", "created_at")
     list_filter = ("reason", "source")
     list_select_related = ("brand",)
+
+
+@admin.register(Import)
+class ImportAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "state", "size", "rows", "done", "leads_new", "left_out", "touched_at",
+        "attempts", "last_error",
+    )  # fmt: skip
+    list_filter = ("state",)
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    exclude = ("lease_token",)
 
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):

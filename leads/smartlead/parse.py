@@ -8,35 +8,22 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2s
 from typing import Any, TypeVar
 
+from leads.ingest.fit import LONGEST_CUSTOM, LONGEST_TEXT, Unfit, address
 from leads.ingest.rows import EXCERPT, BadRow, Direction, LeadRow, MessageRow, Parsed
 from leads.smartlead.errors import Faulty
 
-EMAIL = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+\.[^@\s<>\",;.]+")
-LONGEST_EMAIL = 254
-LONGEST_TEXT = 2_000
-LONGEST_CUSTOM = 65_536
 LONGEST_BODY = 1_000_000
 BELIEVABLE_YEARS = range(1970, 2200)
 BIGINT = 2**63
 NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 
 Row = TypeVar("Row")
-
-
-class Unfit(Exception):
-    """A row or field that can't be taken: `reason` and a sentence."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,12 +287,7 @@ def _mapping(raw: Any, what: str) -> dict[str, Any]:
 
 
 def _email(value: Any) -> str:
-    if value is None or value == "":
-        raise Unfit("no_email", "The lead has no e-mail address.")
-    email = _text(value, "email").lower()
-    if len(email) > LONGEST_EMAIL or not EMAIL.fullmatch(email):
-        raise Unfit("bad_email", "The e-mail address is not one.")
-    return email
+    return address(_text(value, "email"))
 
 
 def _address(value: Any) -> str:
