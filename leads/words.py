@@ -152,7 +152,7 @@ IMPORTS = {
     Import.State.UPLOADING: Now("The file is on its way to us.", "blue"),
     Import.State.MAPPING: Now("The file is here. Say what its columns are.", "grey"),
     Import.State.CHECKING: Now("Reading every row. Nothing is changed yet.", "blue"),
-    Import.State.CHECKED: Now("Checked. Nothing has been changed yet.", "amber"),
+    Import.State.CHECKED: Now("Nothing has been changed yet. Start it when you like.", "amber"),
     Import.State.RUNNING: Now("Bringing your leads in. You can close this page.", "blue"),
     Import.State.FINISHED: Now("Done. What could be taken in is in your leads.", "green"),
     Import.State.CANCELLED: Now("Cancelled. Leads that came in before are still here.", "grey"),
@@ -166,7 +166,7 @@ IMPORTS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """How far an import has read its file: in rows, or in hundredths while it counts them."""
+    """How far an import has read its file: in rows, or in KB while it counts them."""
 
     value: int
     goal: int
@@ -188,5 +188,5 @@ def import_progress(job: Import, now: datetime | None = None) -> Reading:
         left = took * (job.size - job.position) / job.position
         note = f"{round(rows / took)} rows a second, about {duration(left)} left"
     if checking:
-        return Reading(job.position * 100 // max(job.size, 1), 100, note)
+        return Reading(job.position // 1000, job.size // 1000, note)
     return Reading(job.done, job.rows, note)

@@ -26,7 +26,7 @@ PERSON: Final = {
     "company_url": "Company URL",
 }
 FIELDS: Final = {**PERSON, UNSUBSCRIBED: "Unsubscribed", CUSTOM: "Custom fields"}
-CHOICES: Final = [(SKIP, "Leave it out"), *FIELDS.items(), (OWN, "Own field, by its name")]
+CHOICES: Final = [(SKIP, "Leave it out"), *FIELDS.items(), (OWN, "Own field")]
 # What the export adds for people; a lead's standing comes from campaigns, not from files.
 STANDING: Final = ("Status", "Category", "Replied", "Added (UTC)", "Last activity (UTC)")
 REJECTED: Final = ("Line", "Reason")  # before the columns of a file of rejected rows

@@ -152,3 +152,7 @@ class ImportRejection(TenantModel):
 
     def __str__(self) -> str:
         return f"Line {self.line}: {self.reason}"
+
+    @property
+    def excerpt(self) -> str:
+        return ", ".join(filter(None, self.cells))

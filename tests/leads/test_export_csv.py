@@ -83,7 +83,8 @@ FILTERS: dict[str, Callable[[Any], Filters]] = {
 def test_the_export_is_what_the_list_shows(
     stocked: Any, monkeypatch: pytest.MonkeyPatch, name: str, page: int
 ) -> None:
-    monkeypatch.setattr(export, "PAGE", page)
+    monkeypatch.setattr(export, "FIRST", page)
+    monkeypatch.setattr(export, "MOST", page)
     with scope(stocked):
         campaign = Campaign.objects.get(name="Autumn").pk
     filters = FILTERS[name](campaign)
@@ -129,7 +130,7 @@ def test_a_viewer_sees_leads_and_takes_none_along(client_for: Login, stocked: An
 def test_it_starts_before_any_lead_is_read_and_keeps_nothing_open(
     stocked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "PAGE", 50)
+    monkeypatch.setattr(export, "FIRST", 50)
     lines = export.stream(stocked.pk, Filters())
     with connection.execute_wrapper(lambda *_: pytest.fail("it asked the database")):
         assert next(lines).startswith(b"\xef\xbb\xbfEmail,First name,")
@@ -141,7 +142,7 @@ def test_it_starts_before_any_lead_is_read_and_keeps_nothing_open(
 def test_leads_that_become_active_meanwhile_are_neither_lost_nor_doubled(
     stocked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "PAGE", 50)
+    monkeypatch.setattr(export, "FIRST", 50)
     lines = export.stream(stocked.pk, Filters())
     begun = list(itertools.islice(lines, 2))
     with scope(stocked):
@@ -247,3 +248,13 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same_leads(
     assert (done.leads_new, done.bad) == (len(rows), 0), target.rejected()
     with scope(target.brand):
         assert sorted(Lead.objects.values_list(*SAME)) == before
+
+
+def test_wide_leads_make_small_pages(brand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "FIRST", 10)
+    monkeypatch.setattr(export, "BYTES", 3_000)
+    with scope(brand):
+        rows = [lead_row(n, custom=json.dumps({"note": "x" * 1_000})) for n in range(40)]
+        leads.merge(brand_id=brand.pk, rows=rows)
+    pages = [page.count(b"\n") for page in export.stream(brand.pk, Filters())]
+    assert pages == [1, 10, *[2] * 15]

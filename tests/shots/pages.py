@@ -61,6 +61,7 @@ def _brand() -> list[Shot]:
         Shot("overview-menu", f"{here}/", "active", press=".menu.up > summary, .topbar button"),
         Shot("leads", f"{here}/leads/", "active", dark=True, hero=True),
         Shot("leads-none-found", f"{here}/leads/?q=zzzzzzzz", "active"),
+        Shot("import", f"{here}/leads/import/", "active"),
         Shot("lead", f"{here}/leads/", "active", follow="a[data-row]", dark=True, hero=True),
         Shot("backfills", f"{here}/backfills/", "active"),
         Shot("backfill", f"{here}/backfills/", "active", follow=ROW_OR_CARD),
