@@ -13,7 +13,7 @@ from typing import Any
 
 from leads.ingest.rows import EXCERPT
 
-EMAIL = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+\.[^@\s<>\",;.]+")
+EMAIL = re.compile(r"[^@\s<>\",;\ufffd]+@[^@\s<>\",;\ufffd]+\.[^@\s<>\",;.\ufffd]+")
 LONGEST_EMAIL = 254
 LONGEST_TEXT = 2_000
 LONGEST_CUSTOM = 65_536
