@@ -3,16 +3,24 @@
 from leads.models.backfill import Backfill, Cursor, Rate, Rejection
 from leads.models.lead import CampaignLead, Lead, Message
 from leads.models.source import Campaign, Category, Connection
+from leads.models.work import BulkJob, LeadChange, LeadTag, Note, SavedView, Suppression, Tag
 
 __all__ = [
     "Backfill",
+    "BulkJob",
     "Campaign",
     "CampaignLead",
     "Category",
     "Connection",
     "Cursor",
     "Lead",
+    "LeadChange",
+    "LeadTag",
     "Message",
+    "Note",
     "Rate",
     "Rejection",
+    "SavedView",
+    "Suppression",
+    "Tag",
 ]

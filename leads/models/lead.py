@@ -22,7 +22,8 @@ class Lead(TenantModel):
     """A person, by e-mail address in lower case.
 
     `status` and `category` are those of the campaign they joined last (`joined_at`); per campaign
-    they are in CampaignLead. `category` holds Category.remote_id.
+    they are in CampaignLead. `category` holds Category.remote_id. While `category_set_at` says that
+    a person chose it, the ingest leaves it alone, in the lead and in its places.
     """
 
     pk = models.CompositePrimaryKey("brand_id", "id")
@@ -47,6 +48,7 @@ class Lead(TenantModel):
     unsubscribed = models.BooleanField(default=False)
     status = models.TextField(default="")
     category = models.BigIntegerField(null=True)
+    category_set_at = models.DateTimeField(null=True)
     replied = models.BooleanField(default=False)
     joined_at = models.DateTimeField()
     last_activity_at = models.DateTimeField()
@@ -82,6 +84,11 @@ class Lead(TenantModel):
                 fields=["brand", "-last_activity_at", "-id"],
                 condition=Q(replied=True),
                 name="lead_replied",
+            ),
+            models.Index(
+                fields=["brand", "-last_activity_at", "-id"],
+                condition=Q(unsubscribed=True),
+                name="lead_unsubscribed",
             ),
             GinIndex(fields=["search"], opclasses=["gin_trgm_ops"], name="lead_search"),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models.functions import Left
@@ -16,7 +17,7 @@ from billing import entitlements
 from leads import mail, search, words
 from leads.forms import FilterForm
 from leads.models import Campaign, CampaignLead, Connection, Lead, Message
-from leads.search import Filters, Key
+from leads.search import AnyKey, Filters, Sort
 from saas.charts import grouped
 
 THREAD = 100  # messages of a lead that are shown; the newest ones
@@ -29,26 +30,30 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     brand_id = request.brand.pk
     form = FilterForm(brand_id, request.GET)
     filters = form.filters()
-    page = _page(request, filters)
+    page = _page(request, filters, form.order)
     names = words.categories()
     context = {
         "form": form,
         "filters": filters,
+        "sort": form.order,
+        "query": filters.query(form.order),
         "rows": [_shown(row, names) for row in page.rows],
-        "prev_url": _link(filters, before=page.before),
-        "next_url": _link(filters, after=page.after),
+        "prev_url": _link(filters, form.order, before=page.before),
+        "next_url": _link(filters, form.order, after=page.after),
         "count": _count(brand_id, filters),
         "connection": Connection.objects.first(),
     }
     return render(request, "leads/list.html", context)
 
 
-def _page(request: BrandRequest, filters: Filters) -> search.Page:
+def _page(request: BrandRequest, filters: Filters, sort: Sort) -> search.Page:
     """Cut the page that the URL asks for; the first one when nothing is left beyond its key."""
-    after, before = (Key.parse(request.GET.get(name, "")) for name in ("after", "before"))
-    page = search.page(request.brand.pk, filters, after=after, before=before)
-    if (after or before) and not page.rows:
-        return search.page(request.brand.pk, filters)
+    after, before = (
+        search.parse_key(sort, request.GET.get(name, "")) for name in ("after", "before")
+    )
+    page = search.page(request.brand.pk, filters, sort=sort, after=after, before=before)
+    if (after is not None or before is not None) and not page.rows:
+        return search.page(request.brand.pk, filters, sort=sort)
     return page
 
 
@@ -58,10 +63,10 @@ def _shown(row: search.Row, categories: dict[int, str]) -> dict[str, Any]:
     return {"lead": row, "status": label, "tone": tone, "category": category}
 
 
-def _link(filters: Filters, **key: Key | None) -> str:
+def _link(filters: Filters, sort: Sort, **key: AnyKey | None) -> str:
     [(name, at)] = key.items()
-    chosen = f"{filters.query()}&" if filters.any else ""
-    return f"?{chosen}{name}={at}" if at else ""
+    chosen = filters.query(sort)
+    return f"?{chosen}{'&' if chosen else ''}{urlencode({name: at})}" if at is not None else ""
 
 
 def _count(brand_id: int, filters: Filters) -> str:
