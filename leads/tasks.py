@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from leads.backfill import engine, sweep
+from leads.work import stride as work
 
 
 @shared_task(name="leads.stride")
@@ -23,3 +24,15 @@ def bulk(brand_id: int, backfill_id: int) -> None:
 def sweep_backfills() -> None:
     """Wake what a lost message, a killed worker or a missed event left behind."""
     sweep.run()
+
+
+@shared_task(name="leads.work.stride")
+def work_stride(brand_id: int, job_id: int) -> None:
+    """Carry one change of many leads on for a few seconds."""
+    work.stride(brand_id, job_id)
+
+
+@shared_task(name="leads.work.sweep")
+def sweep_work() -> None:
+    """Wake changes of many leads whose worker died or whose message was lost."""
+    work.sweep()

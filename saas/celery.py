@@ -72,6 +72,7 @@ app.conf.beat_schedule = {
     "sweep mails": {"task": "accounts.mail.sweep", "schedule": 30.0},
     "sweep erasures": {"task": "accounts.brand.sweep", "schedule": 300.0},
     "sweep sessions": {"task": "accounts.sessions.sweep", "schedule": 3600.0},
+    "sweep changes of leads": {"task": "leads.work.sweep", "schedule": 30.0},
     "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
     "stripe inbox": {"task": "billing.inbox.sweep", "schedule": 20.0},
     "stripe catch-up": {"task": "billing.inbox.catch_up", "schedule": 600.0},

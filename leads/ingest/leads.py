@@ -11,6 +11,7 @@ from itertools import count, islice
 from django.db import connection
 
 from billing.entitlements import admit_leads
+from leads.ingest import suppressed
 from leads.ingest.rows import LeadRow, Merged
 from leads.ingest.staging import EVER, KNOWN, LATEST, TAKE, Stage, merge_clause, number, run
 from saas.tenancy import scope
@@ -66,6 +67,9 @@ DELETE FROM leads_stage_v3 WHERE email IN (
 NEWER = """CASE WHEN excluded.joined_at >= l.joined_at AND excluded.status <> ''
   THEN {new} ELSE {old} END"""
 
+# What a person chose stays: a list or an export doesn't say when SmartLead's was chosen (ADR 13).
+CHOSEN = f"CASE WHEN l.category_set_at IS NOT NULL THEN {{old}} ELSE {NEWER} END"
+
 MERGE_LEADS = f"""
 INSERT INTO leads_lead AS l (brand_id, email, {", ".join(PERSON)}, custom, unsubscribed,
   status, category, replied, joined_at, last_activity_at)
@@ -80,7 +84,7 @@ ON CONFLICT (brand_id, email) {
             "custom": "CASE WHEN {new} <> '{{}}'::jsonb THEN {new} ELSE {old} END",
             "unsubscribed": EVER,
             "status": NEWER,
-            "category": NEWER,
+            "category": CHOSEN,
             "replied": EVER,
             "joined_at": LATEST,
             "last_activity_at": LATEST,
@@ -96,7 +100,8 @@ MERGE_PLACES = f"""
 INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id, remote_lead_id, map_id,
   status, category, replied, joined_at, last_activity_at, history_rank, history_at)
 SELECT %(brand)s, s.campaign_id, l.id, s.remote_lead_id, s.map_id,
-  s.status, s.category, s.replied, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
+  s.status, CASE WHEN l.category_set_at IS NULL THEN s.category ELSE l.category END,
+  s.replied, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
 FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v3
       WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) s
 JOIN leads_lead l ON l.brand_id = %(brand)s AND l.email = s.email
@@ -127,8 +132,8 @@ def merge_all(*, brand_id: int, batches: Sequence[Batch]) -> Merged:
 
     Of duplicates the last wins. Of new leads, the first that billing grants are inserted and the
     rest left out (`refused`, `refusal`); known leads are always updated. Rows without a campaign
-    only make or update the lead. Holds the brand's ingest lock and, with new leads, its billing
-    account until the commit. Safe to repeat.
+    only make or update the lead; leads that were deleted stay so. Holds the brand's ingest lock
+    and, with new leads, its billing account until the commit. Safe to repeat.
     """
     seen = sum(len(rows) for _, rows in batches)
     if not seen:
@@ -136,6 +141,7 @@ def merge_all(*, brand_id: int, batches: Sequence[Batch]) -> Merged:
     params = {"brand": brand_id}
     hold_ingest(brand_id)
     STAGE.fill(_values(batches))
+    run(suppressed.LEAVE_OUT, params)
     new = number(COUNT_NEW, params)
     granted, refusal = new, None
     if new:
