@@ -80,13 +80,13 @@ class FilterForm(forms.Form):
         super().__init__(*args, **kwargs)
         campaigns = Campaign.objects.order_by("name").values_list("id", "name")[:500]
         categories = words.categories().items()
-        tags = Tag.objects.order_by(Lower("name")).values_list("id", "name")
+        self.tags = list(Tag.objects.order_by(Lower("name")).values_list("id", "name"))
         known = [(code, words.status(code)[0]) for code in search.statuses(brand_id)]
         for name, empty, choices in (
             ("campaign", "Every campaign", campaigns),
             ("status", "Every status", known),
             ("category", "Every category", categories),
-            ("tag", "Every tag", tags),
+            ("tag", "Every tag", self.tags),
         ):
             field = cast("forms.ChoiceField", self.fields[name])
             field.choices = [("", empty), *choices]
