@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, cast
 
 from django import forms
+from django.db.models.functions import Lower
+from django.utils.formats import date_format
 
 from leads import search, words
 from leads.connections import Neighbour
-from leads.models import Campaign
-from leads.search import Filters
+from leads.models import Campaign, Tag
+from leads.search import Filters, Sort
+
+CHIPS = {
+    "q": "Search", "campaign": "Campaign", "status": "Status", "category": "Category",
+    "replied": "Replies", "unsubscribed": "Subscription", "tag": "Tag", "since": "Active since",
+    "until": "Active until",
+}  # fmt: skip
 
 
 class KeyForm(forms.Form):
@@ -89,22 +98,38 @@ class FilterForm(forms.Form):
     replied = forms.ChoiceField(
         required=False, choices=[("", "Replied or not"), ("1", "Replied")], label="Replies"
     )
+    unsubscribed = forms.ChoiceField(
+        required=False,
+        choices=[("", "Subscribed or not"), ("1", "Unsubscribed")],
+        label="Subscription",
+    )
+    tag = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
     since = forms.DateField(
         required=False, label="Active since", widget=forms.DateInput(attrs={"type": "date"})
     )
     until = forms.DateField(
         required=False, label="Active until", widget=forms.DateInput(attrs={"type": "date"})
     )
+    sort = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Newest activity first"),
+            (Sort.ADDED, "Newest added first"),
+            (Sort.EMAIL, "E-mail, A to Z"),
+        ],
+    )
 
     def __init__(self, brand_id: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         campaigns = Campaign.objects.order_by("name").values_list("id", "name")[:500]
         categories = words.categories().items()
+        self.tags = list(Tag.objects.order_by(Lower("name")).values_list("id", "name"))
         known = [(code, words.status(code)[0]) for code in search.statuses(brand_id)]
         for name, empty, choices in (
             ("campaign", "Every campaign", campaigns),
             ("status", "Every status", known),
             ("category", "Every category", categories),
+            ("tag", "Every tag", self.tags),
         ):
             field = cast("forms.ChoiceField", self.fields[name])
             field.choices = [("", empty), *choices]
@@ -112,7 +137,26 @@ class FilterForm(forms.Form):
     @property
     def narrows(self) -> bool:
         """Whether a filter beside the search is on; ask after `filters`."""
-        return any(value for name, value in self.cleaned_data.items() if name != "q")
+        return any(value for name, value in self.cleaned_data.items() if name not in ("q", "sort"))
+
+    @property
+    def order(self) -> Sort:
+        """The order that was chosen; ask after `filters`."""
+        return Sort(self.cleaned_data.get("sort") or Sort.ACTIVITY)
+
+    def chips(self) -> list[tuple[str, str, str]]:
+        """Return each filter that is on as (its name, its value, the list without it)."""
+        filters = self.filters()
+        shown = []
+        for name, value in filters.params().items():
+            rest = {key: kept for key, kept in filters.params().items() if key != name}
+            shown.append((CHIPS[name], self._said(name, value), Filters.of(rest).query(self.order)))
+        return shown
+
+    def _said(self, name: str, value: str) -> str:
+        choices = getattr(self.fields[name], "choices", ())
+        said = next((label for key, label in choices if str(key) == value), value)
+        return date_format(date.fromisoformat(value)) if name in ("since", "until") else str(said)
 
     def filters(self) -> Filters:
         """Return what could be understood."""
@@ -126,4 +170,6 @@ class FilterForm(forms.Form):
             replied=good.get("replied") == "1",
             since=good.get("since"),
             until=good.get("until"),
+            unsubscribed=good.get("unsubscribed") == "1",
+            tag=good.get("tag"),
         )

@@ -11,13 +11,19 @@ from accounts import privacy
 from leads.files import store
 from leads.models import (
     Backfill,
+    BulkJob,
     Campaign,
     Connection,
     Delivery,
     Import,
     ImportRejection,
     Lead,
+    LeadChange,
+    LeadTag,
     Message,
+    Note,
+    SavedView,
+    Tag,
 )
 from saas.tenancy import current_brand, scope
 
@@ -34,11 +40,14 @@ MESSAGE_FIELDS = (
 ERASE = """
 DELETE FROM leads_lead WHERE brand_id = %(brand)s AND id IN (
   SELECT id FROM leads_lead WHERE brand_id = %(brand)s LIMIT %(batch)s)"""
+FORGET = """
+DELETE FROM leads_suppression WHERE brand_id = %(brand)s AND digest IN (
+  SELECT digest FROM leads_suppression WHERE brand_id = %(brand)s LIMIT %(batch)s)"""
 BATCH = 2000
 
 
 def _by_id(
-    model: type[Lead] | type[Message], brand_id: int, fields: tuple[str, ...]
+    model: type[Lead | Message | LeadChange], brand_id: int, fields: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
     last = 0
     while True:
@@ -98,6 +107,52 @@ def _erase_imports() -> int:
     return 1
 
 
+def _tags(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from privacy.pages(brand_id, Tag.objects.all, "id", "name", "created_at")
+
+
+def _tagged(brand_id: int) -> Iterator[dict[str, Any]]:
+    with scope(brand_id):
+        tag_ids = list(Tag.objects.order_by("id").values_list("id", flat=True))
+    for tag_id in tag_ids:
+        last: int | None = 0
+        while last is not None:
+            with scope(brand_id):
+                rows = LeadTag.objects.filter(brand_id=brand_id, tag_id=tag_id, lead_id__gt=last)
+                found = list(
+                    rows.order_by("lead_id").values("tag_id", "lead_id", "added_at")[: privacy.PAGE]
+                )
+            yield from found
+            last = found[-1]["lead_id"] if len(found) == privacy.PAGE else None
+
+
+def _notes(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("lead_id", "author__email", "text", "created_at", "edited_at")
+    yield from privacy.pages(brand_id, Note.objects.all, *fields)
+
+
+def _changes(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("lead_id", "kind", "category", "tag_id", "at")
+    yield from _by_id(LeadChange, brand_id, fields)
+
+
+def _bulk_jobs(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("what", "state", "filters", "label", "seen", "changed", "created_at", "ended_at")
+    yield from privacy.pages(brand_id, BulkJob.objects.all, "requested_by__email", *fields)
+
+
+def _views(brand_id: int) -> Iterator[dict[str, Any]]:
+    fields = ("name", "author__email", "team", "query", "created_at")
+    yield from privacy.pages(brand_id, SavedView.objects.all, *fields)
+
+
+def _forget_deleted() -> int:
+    """Delete one batch of the hashes of deleted leads."""
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET, {"brand": current_brand(), "batch": BATCH})
+        return int(cursor.rowcount)
+
+
 def _erase_leads() -> int:
     """Delete one batch of leads; their messages and places go with them inside PostgreSQL."""
     with connection.cursor() as cursor:
@@ -120,3 +175,9 @@ privacy.register("messages", order=22, rows=_messages, noun="messages", count=Me
 privacy.register("smartlead_events", order=23, rows=_deliveries, erase=_erase_deliveries)
 privacy.register("imports", order=23, rows=_imports, erase=_erase_imports)
 privacy.register("rows_left_out_of_imports", order=24, rows=_left_out)
+privacy.register("tags", order=23, rows=_tags)
+privacy.register("lead_tags", order=24, rows=_tagged)
+privacy.register("notes", order=25, rows=_notes, noun="notes", count=Note.objects.count)
+privacy.register("lead_changes", order=26, rows=_changes)
+privacy.register("bulk_changes", order=27, rows=_bulk_jobs, erase=_forget_deleted)
+privacy.register("saved_views", order=28, rows=_views)

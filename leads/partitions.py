@@ -68,3 +68,31 @@ class CreatePartitioned(migrations.CreateModel):
 
     def describe(self) -> str:
         return f"{super().describe()}, in {PARTITIONS} partitions"
+
+
+class AddPartitionedIndex(migrations.AddIndex):
+    """AddIndex on a partitioned table that is in use: CONCURRENTLY is refused on the parent, so
+    each partition gets its own and the parent adopts them. For a migration with `atomic = False`;
+    safe to repeat after it stopped in the middle."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        name, table = self.index.name, model._meta.db_table
+        made = str(self.index.create_sql(model, schema_editor))
+        schema_editor.execute(f'DROP INDEX IF EXISTS "{name}"')
+        schema_editor.execute(made.replace(f'"{name}" ON', f'"{name}" ON ONLY'))
+        for number in range(PARTITIONS):
+            part = f"_p{number:02d}"
+            schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}{part}"')
+            schema_editor.execute(
+                made.replace(f'INDEX "{name}"', f'INDEX CONCURRENTLY "{name}{part}"').replace(
+                    f'"{table}"', f'"{table}{part}"'
+                )
+            )
+            schema_editor.execute(f'ALTER INDEX "{name}" ATTACH PARTITION "{name}{part}"')

@@ -1,16 +1,17 @@
 """Finding leads: filters in, one page by key out. Fast at ten million rows of a brand.
 
-A page is cut by row comparison on (last_activity_at, id), never by OFFSET, and every query names
-the brand, so that each filter walks one index (leads.models.lead). Words are looked up first and
+A page is cut by comparing rows with a key, never by OFFSET, and every query names the brand, so
+that each filter and each sort walks one index (leads.models.lead). Words are looked up first and
 capped: an e-mail address by its beginning, names and companies by any part of three letters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from leads.models import CampaignLead, Lead
+from leads.models import CampaignLead, Lead, LeadTag
 
 PAGE = 50
 COUNTED = 10_000  # counts above this are "more than"
@@ -30,7 +31,16 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 WORDS = """
 SELECT id FROM leads_lead WHERE brand_id = %s AND email >= %s AND email < %s LIMIT %s"""
 KEY = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
+NUMBER = re.compile(r"[0-9]{1,18}")
 PARTS = "SELECT id FROM leads_search(%s, %s)"
+
+
+class Sort(StrEnum):
+    """The order of the list; each is that of an index. Who was added last has the highest id."""
+
+    ACTIVITY = "activity"
+    ADDED = "added"
+    EMAIL = "email"
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,20 @@ class Key:
             return None
 
 
+AnyKey = Key | int | str  # of Sort.ACTIVITY, of ADDED (an id), of EMAIL (an address)
+
+
+def parse_key(sort: Sort, text: str) -> AnyKey | None:
+    """Read where a page of `sort` begins; None for what is no such place."""
+    match sort:
+        case Sort.ACTIVITY:
+            return Key.parse(text)
+        case Sort.ADDED:
+            return int(text) if NUMBER.fullmatch(text) else None
+        case Sort.EMAIL:
+            return text if text and "\0" not in text else None
+
+
 @dataclass(frozen=True)
 class Filters:
     """What the person wants to see. Empty fields don't filter."""
@@ -66,13 +90,15 @@ class Filters:
     replied: bool = False
     since: date | None = None
     until: date | None = None
+    unsubscribed: bool = False
+    tag: int | None = None
 
     @property
     def any(self) -> bool:
         return self != Filters()
 
-    def query(self) -> str:
-        """Return the filters as a query string, for links."""
+    def params(self) -> dict[str, str]:
+        """Return what filters, as the parameters of the list."""
         values = {
             "q": self.q,
             "campaign": self.campaign,
@@ -81,8 +107,32 @@ class Filters:
             "replied": "1" if self.replied else "",
             "since": self.since,
             "until": self.until,
+            "unsubscribed": "1" if self.unsubscribed else "",
+            "tag": self.tag,
         }
-        return urlencode({name: value for name, value in values.items() if value})
+        return {name: str(value) for name, value in values.items() if value}
+
+    @classmethod
+    def of(cls, params: Mapping[str, str]) -> Filters:
+        """Read what `params` gave; ValueError for anything else."""
+        if not params.keys() <= {field.name for field in fields(cls)}:
+            raise ValueError(f"no filters: {sorted(params)}")
+
+        def number(name: str) -> int | None:
+            return int(params[name]) if name in params else None
+
+        def day(name: str) -> date | None:
+            return date.fromisoformat(params[name]) if name in params else None
+
+        return cls(
+            params.get("q", ""), number("campaign"), params.get("status", ""), number("category"),
+            "replied" in params, day("since"), day("until"), "unsubscribed" in params,
+            number("tag"),
+        )  # fmt: skip
+
+    def query(self, sort: Sort = Sort.ACTIVITY) -> str:
+        """Return the filters and the sort as a query string, for links."""
+        return urlencode(self.params() | ({"sort": sort} if sort != Sort.ACTIVITY else {}))
 
 
 @dataclass(frozen=True)
@@ -97,38 +147,37 @@ class Row:
     category: int | None
     replied: bool
     at: datetime
+    added: datetime
+    unsubscribed: bool
 
 
 @dataclass(frozen=True)
 class Page:
     rows: list[Row]
-    before: Key | None
-    after: Key | None
+    before: AnyKey | None
+    after: AnyKey | None
 
 
 def page(
-    brand_id: int, filters: Filters, *, after: Key | None = None, before: Key | None = None
+    brand_id: int,
+    filters: Filters,
+    *,
+    sort: Sort = Sort.ACTIVITY,
+    after: AnyKey | None = None,
+    before: AnyKey | None = None,
 ) -> Page:
-    """Return one page, newest activity first. Call in the brand's scope."""
-    rows, number = matching(brand_id, filters)
-    if before:
-        rows = _beyond(rows, number, before, up=True).order_by("last_activity_at", number)
-    else:
-        if after:
-            rows = _beyond(rows, number, after, up=False)
-        rows = rows.order_by("-last_activity_at", f"-{number}")
-    found = list(rows[: PAGE + 1])
+    """Return one page, the newest first or from A to Z. Call in the brand's scope."""
+    rows, number = matching(brand_id, filters, sort)
+    found = list(_cut(rows, number, sort, after=after, before=before)[: PAGE + 1])
     more = len(found) > PAGE
     found = found[:PAGE]
-    if before:
+    if before is not None:
         found.reverse()
-    first, last = (_key(found[0], number), _key(found[-1], number)) if found else (None, None)
-    places = filters.campaign is not None
-    shown = _with_leads(brand_id, found) if places else [_row(lead) for lead in found]
+    keys = [_key(row, number, sort) for row in (found[0], found[-1])] if found else [None, None]
     return Page(
-        shown,
-        before=first if (more if before else after) else None,
-        after=last if (before or more) else None,
+        _shown(brand_id, filters, found),
+        before=keys[0] if (more if before is not None else after is not None) else None,
+        after=keys[1] if (before is not None or more) else None,
     )
 
 
@@ -139,24 +188,76 @@ def count(brand_id: int, filters: Filters) -> tuple[int, bool]:
     return min(found, COUNTED), found <= COUNTED
 
 
-def matching(brand_id: int, filters: Filters) -> tuple[QuerySet[Any], str]:
-    """Return what the filters let through, unordered, and which column is the lead's id: leads, or
-    their places in the campaign that was chosen."""
+def beside(
+    brand_id: int, filters: Filters, sort: Sort, lead: Lead
+) -> tuple[int | None, int | None]:
+    """Return the ids of the lead before and after `lead` in the list; None where it ends, and
+    both when the lead is none of a chosen campaign."""
+    rows, number = matching(brand_id, filters, sort)
+    here: Lead | CampaignLead | None = lead
+    if filters.campaign is not None and sort == Sort.ACTIVITY:
+        here = CampaignLead.objects.filter(
+            brand_id=brand_id, campaign_id=filters.campaign, lead_id=lead.id
+        ).first()
+    if here is None:
+        return None, None
+    key = _key(here, "lead_id" if isinstance(here, CampaignLead) else "id", sort)
+    before, after = (
+        _cut(rows, number, sort, **{way: key}).values_list(number, flat=True).first()
+        for way in ("before", "after")
+    )
+    return before, after
+
+
+def matching(
+    brand_id: int, filters: Filters, sort: Sort = Sort.ACTIVITY
+) -> tuple[QuerySet[Any], str]:
+    """Return what the filters let through, unordered, and which column is the lead's id: leads,
+    their places in the campaign that was chosen, or their tags (both have no address to sort by).
+    """
+    leads = Lead.objects.filter(brand_id=brand_id)
+    if filters.campaign is None and filters.tag is not None and sort != Sort.EMAIL:
+        tags = _days(LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag), filters)
+        rest = replace(filters, tag=None, since=None, until=None)
+        if rest.any:
+            tags = tags.filter(lead_id__in=matching(brand_id, rest)[0].values("id"))
+        return tags, "lead_id"
     if filters.campaign is None:
-        return _filtered(Lead.objects.filter(brand_id=brand_id), brand_id, filters, "id"), "id"
+        return _standing(_person(leads, brand_id, filters, "id"), filters), "id"
     places = CampaignLead.objects.filter(brand_id=brand_id, campaign_id=filters.campaign)
-    return _filtered(places, brand_id, filters, "lead_id"), "lead_id"
+    if sort == Sort.EMAIL:
+        chosen = leads.filter(id__in=_standing(places, filters).values("lead_id"))
+        return _person(chosen, brand_id, filters, "id"), "id"
+    return _standing(_person(places, brand_id, filters, "lead_id"), filters), "lead_id"
 
 
-def _filtered(rows: QuerySet[Any], brand_id: int, filters: Filters, number: str) -> QuerySet[Any]:
+def _person(rows: QuerySet[Any], brand_id: int, filters: Filters, number: str) -> QuerySet[Any]:
+    """Filter by what a lead is wherever it stands."""
     if filters.q:
         rows = rows.filter(**{f"{number}__in": _by_words(brand_id, filters.q)})
+    if filters.tag is not None:
+        tagged = LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag)
+        rows = rows.filter(**{f"{number}__in": tagged.values("lead_id")})
+    if filters.unsubscribed and number == "id":
+        rows = rows.filter(unsubscribed=True)
+    elif filters.unsubscribed:
+        gone = Lead.objects.filter(brand_id=brand_id, unsubscribed=True)
+        rows = rows.filter(lead_id__in=gone.values("id"))
+    return rows
+
+
+def _standing(rows: QuerySet[Any], filters: Filters) -> QuerySet[Any]:
+    """Filter by what leads and their places in campaigns both have."""
     if filters.status:
         rows = rows.filter(status=filters.status)
     if filters.category is not None:
         rows = rows.filter(category=filters.category)
     if filters.replied:
         rows = rows.filter(replied=True)
+    return _days(rows, filters)
+
+
+def _days(rows: QuerySet[Any], filters: Filters) -> QuerySet[Any]:
     if filters.since:
         rows = rows.filter(last_activity_at__gte=datetime.combine(filters.since, time.min, UTC))
     if filters.until:
@@ -175,6 +276,29 @@ def _by_words(brand_id: int, words: str) -> RawSQL:
     return RawSQL(sql, params)  # noqa: S611 - constant text; what the person typed is a parameter
 
 
+def _cut(
+    rows: QuerySet[Any],
+    number: str,
+    sort: Sort,
+    *,
+    after: AnyKey | None = None,
+    before: AnyKey | None = None,
+) -> QuerySet[Any]:
+    """Order the rows and cut them at a key: behind it, or in front of it with the nearest first."""
+    up = (before is not None) != (sort == Sort.EMAIL)  # towards what sorts higher
+    columns = {
+        Sort.ACTIVITY: ("last_activity_at", number),
+        Sort.ADDED: (number,),
+        Sort.EMAIL: ("email",),
+    }[sort]
+    key = after if before is None else before
+    if isinstance(key, Key):
+        rows = _beyond(rows, number, key, up=up)
+    elif key is not None:
+        rows = rows.filter(**{f"{columns[0]}__{'gt' if up else 'lt'}": key})
+    return rows.order_by(*(column if up else f"-{column}" for column in columns))
+
+
 def _beyond(rows: QuerySet[Any], number: str, key: Key, *, up: bool) -> QuerySet[Any]:
     """Cut the rows at `key`. The first condition bounds the index walk, the second breaks ties."""
     if up:
@@ -184,8 +308,11 @@ def _beyond(rows: QuerySet[Any], number: str, key: Key, *, up: bool) -> QuerySet
     return rows.filter(last_activity_at__lte=key.at).filter(earlier)
 
 
-def _key(row: Lead | CampaignLead, number: str) -> Key:
-    return Key(row.last_activity_at, getattr(row, number))
+def _key(row: Lead | CampaignLead | LeadTag, number: str, sort: Sort) -> AnyKey:
+    if isinstance(row, Lead) and sort == Sort.EMAIL:
+        return str(row.email)
+    id_of = int(getattr(row, number))
+    return id_of if sort == Sort.ADDED else Key(row.last_activity_at, id_of)
 
 
 def _row(lead: Lead) -> Row:
@@ -198,23 +325,37 @@ def _row(lead: Lead) -> Row:
         category=lead.category,
         replied=lead.replied,
         at=lead.last_activity_at,
+        added=lead.created_at,
+        unsubscribed=lead.unsubscribed,
     )
 
 
-def _with_leads(brand_id: int, places: Iterable[CampaignLead]) -> list[Row]:
-    found = list(places)
-    leads = Lead.objects.filter(brand_id=brand_id, id__in=[place.lead_id for place in found])
+def _shown(brand_id: int, filters: Filters, found: list[Any]) -> list[Row]:
+    """Return the rows as the list shows them: with a campaign chosen, as they stand in it. One that
+    was deleted in this moment is left out."""
+    if not found or (filters.campaign is None and isinstance(found[0], Lead)):
+        return [_row(lead) for lead in found]
+    ids = [row.id if isinstance(row, Lead) else row.lead_id for row in found]
+    leads = Lead.objects.filter(brand_id=brand_id, id__in=ids)
     by_id = {lead.id: _row(lead) for lead in leads}
-    return [
-        replace(
-            by_id[place.lead_id],
-            status=place.status,
-            category=place.category,
-            replied=place.replied,
-            at=place.last_activity_at,
+    if filters.campaign is not None:
+        places = CampaignLead.objects.filter(
+            brand_id=brand_id, campaign_id=filters.campaign, lead_id__in=ids
         )
-        for place in found
-    ]
+        for place in places if isinstance(found[0], Lead) else found:
+            if place.lead_id in by_id:
+                by_id[place.lead_id] = _placed(by_id[place.lead_id], place)
+    return [by_id[number] for number in ids if number in by_id]
+
+
+def _placed(row: Row, place: CampaignLead) -> Row:
+    return replace(
+        row,
+        status=place.status,
+        category=place.category,
+        replied=place.replied,
+        at=place.last_activity_at,
+    )
 
 
 def by_status(brand_id: int) -> dict[str, int]:

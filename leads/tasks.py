@@ -8,6 +8,7 @@ from leads.backfill import engine, sweep, sync
 from leads.files import job
 from leads.files import sweep as files_sweep
 from leads.hooks import inbox, remote
+from leads.work import stride as work
 
 
 @shared_task(name="leads.stride")
@@ -69,3 +70,15 @@ def files_clean(brand_id: int, import_id: int) -> None:
 def sweep_files() -> None:
     """Wake, end and delete what a lost message or a killed worker left of imports."""
     files_sweep.run()
+
+
+@shared_task(name="leads.work.stride")
+def work_stride(brand_id: int, job_id: int) -> None:
+    """Carry one change of many leads on for a few seconds."""
+    work.stride(brand_id, job_id)
+
+
+@shared_task(name="leads.work.sweep")
+def sweep_work() -> None:
+    """Wake changes of many leads whose worker died or whose message was lost."""
+    work.sweep()

@@ -75,6 +75,7 @@ app.conf.beat_schedule = {
     "sweep sessions": {"task": "accounts.sessions.sweep", "schedule": 3600.0},
     "sweep backfills": {"task": "leads.sweep", "schedule": 15.0},
     "sweep imports": {"task": "leads.files.sweep", "schedule": 30.0},
+    "sweep changes of leads": {"task": "leads.work.sweep", "schedule": 30.0},
     "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
     "start syncs": {"task": "leads.sync.due", "schedule": 60.0},
     "smartlead inbox": {"task": "leads.inbox.sweep", "schedule": 20.0},

@@ -94,7 +94,9 @@ def _page(brand_id: int, filters: Filters, last: int, most: int) -> tuple[bytes,
 
 def _query(brand_id: int, filters: Filters, last: int, most: int) -> tuple[str, tuple[Any, ...]]:
     """Return the SQL of a page and its parameters."""
-    rows, number = search.matching(brand_id, filters)
+    # Leads, or their places in the campaign that was chosen; never their tags, which say nothing.
+    sort = search.Sort.EMAIL if filters.campaign is None else search.Sort.ACTIVITY
+    rows, number = search.matching(brand_id, filters, sort)
     cut = rows.filter(**{f"{number}__gt": last}).order_by(number)
     if number == "id":
         cells = [RawSQL(*cell) for cell in _cells("leads_lead", "leads_lead")]  # noqa: S611

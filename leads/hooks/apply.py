@@ -50,15 +50,17 @@ TOUCH_LEAD = """
 UPDATE leads_lead l SET last_activity_at = %(at)s
 WHERE l.brand_id = %(brand)s AND l.id = %(lead)s AND l.last_activity_at < %(at)s"""
 
-# The later word holds. The lead shows the category of the campaign that it joined last.
+# The later word holds, a person's too (ADR 13). The lead shows the category of the campaign that it
+# joined last.
 JUDGE_PLACE = """
-UPDATE leads_campaignlead c SET category = %(category)s, category_at = %(at)s
+UPDATE leads_campaignlead c SET category = %(category)s, category_at = %(at)s FROM leads_lead l
 WHERE c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = %(lead)s
-  AND coalesce(c.category_at, '-infinity') < %(at)s"""
+  AND l.brand_id = %(brand)s AND l.id = %(lead)s
+  AND greatest(c.category_at, l.category_set_at, '-infinity') < %(at)s"""
 JUDGE_LEAD = """
-UPDATE leads_lead l SET category = %(category)s, category_at = %(at)s
+UPDATE leads_lead l SET category = %(category)s, category_at = %(at)s, category_set_at = NULL
 WHERE l.brand_id = %(brand)s AND l.id = %(lead)s
-  AND coalesce(l.category_at, '-infinity') < %(at)s
+  AND greatest(l.category_at, l.category_set_at, '-infinity') < %(at)s
   AND l.joined_at <= (SELECT c.joined_at FROM leads_campaignlead c
     WHERE c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = %(lead)s)"""
 

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from billing.entitlements import admit_leads
+from leads.ingest import suppressed
 from leads.ingest.rows import LeadRow, Merged
 from leads.ingest.staging import EVER, KNOWN, LATEST, Stage, merge_clause, number, run
 from saas.tenancy import scope
@@ -78,6 +79,8 @@ OF_LEAD = f"""((excluded.status <> '' AND excluded.joined_at > l.joined_at)
 TOLD = "CASE WHEN {holds} THEN {{new}} ELSE {{old}} END"
 SINCE = """CASE WHEN {holds} AND {row}.category IS DISTINCT FROM excluded.category
   THEN %(as_of)s ELSE {{old}} END"""
+# What a person chose stays: a list or an export doesn't say when SmartLead's was chosen (ADR 13).
+CHOSEN = "CASE WHEN l.category_set_at IS NOT NULL THEN {{old}} ELSE {rule} END"
 
 MERGE_LEADS = f"""
 INSERT INTO leads_lead AS l (brand_id, email, {", ".join(PERSON)}, custom, unsubscribed,
@@ -94,8 +97,8 @@ ON CONFLICT (brand_id, email) {
             "custom": "CASE WHEN {new} <> '{{}}'::jsonb THEN {new} ELSE {old} END",
             "unsubscribed": EVER,
             "status": NEWER,
-            "category": TOLD.format(holds=OF_LEAD),
-            "category_at": SINCE.format(holds=OF_LEAD, row="l"),
+            "category": CHOSEN.format(rule=TOLD.format(holds=OF_LEAD)),
+            "category_at": CHOSEN.format(rule=SINCE.format(holds=OF_LEAD, row="l")),
             "replied": EVER,
             "joined_at": LATEST,
             "last_activity_at": LATEST,
@@ -111,7 +114,8 @@ MERGE_PLACES = f"""
 INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id, remote_lead_id, map_id,
   status, category, category_at, replied, joined_at, last_activity_at, history_rank, history_at)
 SELECT %(brand)s, s.campaign_id, l.id, s.remote_lead_id, s.map_id,
-  s.status, s.category, CASE WHEN s.category IS NOT NULL THEN %(as_of)s::timestamptz END,
+  s.status, CASE WHEN l.category_set_at IS NULL THEN s.category ELSE l.category END,
+  CASE WHEN s.category IS NOT NULL THEN %(as_of)s::timestamptz END,
   s.replied, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
 FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v3
       WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) s
@@ -151,9 +155,9 @@ def merge_all(*, brand_id: int, batches: Sequence[Batch], as_of: datetime | None
 
     Of duplicates the last wins. Of new leads, the first that billing grants are inserted and the
     rest left out (`refused`, `refusal`); known leads are always updated. Rows without a campaign
-    only make or update the lead. `as_of` is when SmartLead was asked (None: just now); a category
-    that is known to be of later stays. Holds the brand's ingest lock and, with new leads, its
-    billing account until the commit. Safe to repeat.
+    only make or update the lead; leads that were deleted stay so. `as_of` is when SmartLead was
+    asked (None: just now); a category that is known to be of later stays. Holds the brand's ingest
+    lock and, with new leads, its billing account until the commit. Safe to repeat.
     """
     seen = sum(len(rows) for _, rows in batches)
     if not seen:
@@ -161,6 +165,7 @@ def merge_all(*, brand_id: int, batches: Sequence[Batch], as_of: datetime | None
     params = {"brand": brand_id, "as_of": (as_of or timezone.now()) - SKEW}
     hold_ingest(brand_id)
     STAGE.fill(_values(batches))
+    run(suppressed.LEAVE_OUT, params)
     new = number(COUNT_NEW, params)
     granted, refusal = new, None
     if new:

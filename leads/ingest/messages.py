@@ -8,6 +8,7 @@ from datetime import datetime
 from leads.ingest.leads import hold_ingest
 from leads.ingest.rows import Merged, Thread
 from leads.ingest.staging import KNOWN, Stage, merge_clause, number, run
+from leads.models import Lead
 
 STAGE = Stage(
     "leads_message_stage_v1",
@@ -67,19 +68,20 @@ WHERE c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s
 def merge(
     *, brand_id: int, campaign_id: int, threads: Sequence[Thread], fetched_at: datetime | None
 ) -> Merged:
-    """Merge the threads of known leads of one campaign inside the caller's transaction and scope.
+    """Merge the threads of leads of one campaign inside the caller's transaction and scope.
 
     Marks each as fetched at `fetched_at`, also those without messages; None, for parts of threads,
-    leaves that as it was. Nothing that is known is deleted or blanked by what came. Holds the
-    brand's ingest lock. Safe to repeat.
+    leaves that as it was. Nothing that is known is deleted or blanked by what came; threads of
+    deleted leads are left out. Holds the brand's ingest lock. Safe to repeat.
     """
+    hold_ingest(brand_id)
+    threads = _known(brand_id, threads)
     params = {
         "brand": brand_id,
         "campaign": campaign_id,
         "fetched_at": fetched_at,
         "leads": [thread.lead_id for thread in threads],
     }
-    hold_ingest(brand_id)
     STAGE.fill(_values(threads))
     new = number(COUNT_NEW, params)
     written = run(MERGE_MESSAGES, params)
@@ -87,6 +89,14 @@ def merge(
     run(TELL_PLACES, params)
     seen = sum(len(thread.messages) for thread in threads)
     return Merged(seen=seen, new=new, changed=written - new)
+
+
+def _known(brand_id: int, threads: Sequence[Thread]) -> list[Thread]:
+    """Leave out the threads of leads that were deleted since they were asked for."""
+    wanted = [thread.lead_id for thread in threads]
+    rows = Lead.objects.filter(brand_id=brand_id, id__in=wanted)
+    known = set(rows.values_list("id", flat=True))
+    return [thread for thread in threads if thread.lead_id in known]
 
 
 def _values(threads: Sequence[Thread]) -> Iterable[tuple[object, ...]]:

@@ -5,9 +5,11 @@ from leads.models.file import Import, ImportAddress, ImportChunk, ImportRejectio
 from leads.models.hook import Delivery, Hook
 from leads.models.lead import CampaignLead, Lead, Message
 from leads.models.source import Campaign, Category, Connection
+from leads.models.work import BulkJob, LeadChange, LeadTag, Note, SavedView, Suppression, Tag
 
 __all__ = [
     "Backfill",
+    "BulkJob",
     "Campaign",
     "CampaignLead",
     "Category",
@@ -20,7 +22,13 @@ __all__ = [
     "ImportChunk",
     "ImportRejection",
     "Lead",
+    "LeadChange",
+    "LeadTag",
     "Message",
+    "Note",
     "Rate",
     "Rejection",
+    "SavedView",
+    "Suppression",
+    "Tag",
 ]

@@ -23,7 +23,9 @@ class Lead(TenantModel):
 
     `status` and `category` are those of the campaign they joined last (`joined_at`); per campaign
     they are in CampaignLead. `category` holds Category.remote_id, as of `category_at` (null: not
-    known): what SmartLead said later is not overwritten by what it said before.
+    known): what SmartLead said later is not overwritten by what it said before. While
+    `category_set_at` says that a person chose it, the ingest leaves it alone, in the lead and in
+    its places.
     """
 
     pk = models.CompositePrimaryKey("brand_id", "id")
@@ -49,6 +51,7 @@ class Lead(TenantModel):
     status = models.TextField(default="")
     category = models.BigIntegerField(null=True)
     category_at = models.DateTimeField(null=True)
+    category_set_at = models.DateTimeField(null=True)
     replied = models.BooleanField(default=False)
     joined_at = models.DateTimeField()
     last_activity_at = models.DateTimeField()
@@ -84,6 +87,11 @@ class Lead(TenantModel):
                 fields=["brand", "-last_activity_at", "-id"],
                 condition=Q(replied=True),
                 name="lead_replied",
+            ),
+            models.Index(
+                fields=["brand", "-last_activity_at", "-id"],
+                condition=Q(unsubscribed=True),
+                name="lead_unsubscribed",
             ),
             GinIndex(fields=["search"], opclasses=["gin_trgm_ops"], name="lead_search"),
         ]

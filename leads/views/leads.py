@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.cache import cache
-from django.db.models.functions import Left
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from accounts.models import User
 from accounts.requests import BrandRequest
-from accounts.roles import Permission, requires
+from accounts.roles import Permission, allows, requires
 from billing import entitlements
 from leads import mail, search, words
 from leads.forms import FilterForm
-from leads.models import Campaign, CampaignLead, Connection, Lead, Message
-from leads.search import Filters, Key
+from leads.models import BulkJob, Campaign, CampaignLead, Connection, Lead, Message, Tag
+from leads.search import AnyKey, Filters, Sort
+from leads.views.work import lead_or_404
+from leads.work import bulk, saved, tags, timeline
+from leads.work.timeline import Entry
 from saas.charts import grouped
-
-THREAD = 100  # messages of a lead that are shown; the newest ones
 
 
 @require_GET
@@ -29,26 +33,45 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     brand_id = request.brand.pk
     form = FilterForm(brand_id, request.GET)
     filters = form.filters()
-    page = _page(request, filters)
+    page = _page(request, filters, form.order)
     names = words.categories()
+    carried = tags.of(brand_id, [row.id for row in page.rows])
     context = {
         "form": form,
         "filters": filters,
-        "rows": [_shown(row, names) for row in page.rows],
-        "prev_url": _link(filters, before=page.before),
-        "next_url": _link(filters, after=page.after),
+        "sort": form.order,
+        "query": filters.query(form.order),
+        "rows": [_shown(row, names) | {"tags": carried.get(row.id)} for row in page.rows],
+        "prev_url": _link(filters, form.order, before=page.before),
+        "next_url": _link(filters, form.order, after=page.after),
         "count": _count(brand_id, filters),
         "connection": Connection.objects.first(),
+        "categories": names.items(),
+        "tag_names": form.tags,
+        "filters_json": json.dumps(filters.params()),
+        "request_key": uuid.uuid4(),
+        "may_work": allows(request.membership.role, Permission.WORK_LEADS),
+        "under_way": BulkJob.objects.filter(state__in=BulkJob.CARRIED).order_by("-id").first(),
     }
-    return render(request, "leads/list.html", context)
+    return render(request, "leads/list.html", context | _views(request.user, filters, form.order))
 
 
-def _page(request: BrandRequest, filters: Filters) -> search.Page:
+def _views(user: User, filters: Filters, sort: Sort) -> dict[str, Any]:
+    """Return the saved views as (view, link), and the one that is shown."""
+    here = filters.params() | ({"sort": sort.value} if sort != Sort.ACTIVITY else {})
+    views = list(saved.visible(user))
+    shown = next((view for view in views if view.query == here), None)
+    return {"views": [(view, urlencode(view.query)) for view in views], "view": shown}
+
+
+def _page(request: BrandRequest, filters: Filters, sort: Sort) -> search.Page:
     """Cut the page that the URL asks for; the first one when nothing is left beyond its key."""
-    after, before = (Key.parse(request.GET.get(name, "")) for name in ("after", "before"))
-    page = search.page(request.brand.pk, filters, after=after, before=before)
-    if (after or before) and not page.rows:
-        return search.page(request.brand.pk, filters)
+    after, before = (
+        search.parse_key(sort, request.GET.get(name, "")) for name in ("after", "before")
+    )
+    page = search.page(request.brand.pk, filters, sort=sort, after=after, before=before)
+    if (after is not None or before is not None) and not page.rows:
+        return search.page(request.brand.pk, filters, sort=sort)
     return page
 
 
@@ -58,15 +81,16 @@ def _shown(row: search.Row, categories: dict[int, str]) -> dict[str, Any]:
     return {"lead": row, "status": label, "tone": tone, "category": category}
 
 
-def _link(filters: Filters, **key: Key | None) -> str:
+def _link(filters: Filters, sort: Sort, **key: AnyKey | None) -> str:
     [(name, at)] = key.items()
-    chosen = f"{filters.query()}&" if filters.any else ""
-    return f"?{chosen}{name}={at}" if at else ""
+    chosen = filters.query(sort)
+    return f"?{chosen}{'&' if chosen else ''}{urlencode({name: at})}" if at is not None else ""
 
 
 def _count(brand_id: int, filters: Filters) -> str:
     if not filters.any:
-        number, exact = entitlements.of(brand_id).leads_used, True
+        brought = entitlements.of(brand_id).leads_used
+        number, exact = max(brought - bulk.deleted(brand_id), 0), True
     else:
         number, exact = search.count(brand_id, filters)
     noun = "lead" if number == 1 and exact else "leads"
@@ -76,38 +100,82 @@ def _count(brand_id: int, filters: Filters) -> str:
 @require_GET
 @requires(Permission.VIEW)
 def lead_detail(request: BrandRequest, lead_id: int) -> HttpResponse:
-    """Who it is, where it stands, and what was written."""
-    lead = Lead.objects.filter(brand_id=request.brand.pk, id=lead_id).first()
-    if lead is None:
-        raise Http404
-    rows = Message.objects.filter(brand_id=request.brand.pk, lead_id=lead.id)
-    readable = rows.defer("body").annotate(html=Left("body", mail.LONGEST + 1))
-    newest = list(readable.order_by("-sent_at", "-id")[: THREAD + 1])
+    """Who it is, where it stands, and what happened; with the leads beside it in the list."""
+    brand_id = request.brand.pk
+    lead = lead_or_404(request, lead_id)
+    form = FilterForm(brand_id, request.GET)
+    filters = form.filters()
+    before = timeline.parse(request.GET.get("until_entry", ""))
+    entries, older = timeline.page(brand_id, lead.id, before)
     label, tone = words.status(lead.status)
-    campaigns = {c.pk: c for c in Campaign.objects.filter(pk__in={m.campaign_id for m in newest})}
+    names = words.categories()
+    previous, following = search.beside(brand_id, filters, form.order, lead)
     context = {
         "lead": lead,
         "status": label,
         "tone": tone,
-        "category": _category(lead.category),
+        "category": None if lead.category is None else words.category(lead.category, names),
+        "known": lead.category in names,
+        "categories": names.items(),
+        "may_work": allows(request.membership.role, Permission.WORK_LEADS),
+        "tags": tags.of(brand_id, [lead.id]).get(lead.id, ()),
+        "tag_names": form.tags,
         "facts": _facts(lead),
-        "places": _places(request.brand.pk, lead),
-        "more": len(newest) > THREAD,
-        "thread": [
-            {
-                "message": message,
-                "reply": message.direction == Message.Direction.REPLY,
-                "text": mail.text_of(message.html),
-                "campaign": campaigns[message.campaign_id].name,
-            }
-            for message in newest[:THREAD]
-        ],
+        "places": _places(brand_id, lead),
+        "thread": _told(entries, names),
+        "has_mails": any(entry.kind == "message" for entry in entries),
+        "older": older,
+        "newest": before is None,
+        "query": filters.query(form.order),
+        "previous": previous,
+        "following": following,
     }
     return render(request, "leads/detail.html", context)
 
 
-def _category(number: int | None) -> str | None:
-    return None if number is None else words.category(number, words.categories())
+def _told(entries: list[Entry], categories: dict[int, str]) -> list[dict[str, Any]]:
+    """Add to each entry what the page says of it: names of campaigns, tags, categories, people."""
+    rows = [(entry.kind, entry.row) for entry in entries]
+    campaign_ids = {row.campaign_id for kind, row in rows if kind in ("message", "joined")}
+    changes = [row for kind, row in rows if kind == "change"]
+    names = {
+        "campaign": _names(Campaign, "name", campaign_ids),
+        "tag": _names(Tag, "name", {row.tag_id for row in changes}),
+        "person": {
+            user.pk: user.get_full_name()
+            for user in User.objects.filter(pk__in={row.actor_id for row in changes})
+        },
+    }
+
+    def category(number: int | None) -> str:
+        return bulk.NO_CATEGORY if number is None else words.category(number, categories)
+
+    def told(kind: str, row: Any) -> dict[str, Any]:
+        match kind:
+            case "message":
+                reply = row.direction == Message.Direction.REPLY
+                return {"message": row, "reply": reply, "text": mail.text_of(row.html)}
+            case "change":
+                return {
+                    "tag": names["tag"].get(row.tag_id, "that was deleted since"),
+                    "to": category(row.category),
+                    "person": names["person"].get(row.actor_id, "Somebody"),
+                }
+        return {}
+
+    return [
+        {
+            "kind": entry.kind,
+            "row": entry.row,
+            "campaign": names["campaign"].get(getattr(entry.row, "campaign_id", None)),
+            **told(entry.kind, entry.row),
+        }
+        for entry in entries
+    ]
+
+
+def _names(model: type[Campaign] | type[Tag], field: str, ids: set[Any]) -> dict[Any, str]:
+    return dict(model.objects.filter(pk__in=ids).values_list("pk", field))
 
 
 def _facts(lead: Lead) -> list[tuple[str, str, str]]:

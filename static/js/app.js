@@ -150,18 +150,59 @@
     },
   };
 
-  // Keys: / search, j and k rows (links marked data-row), ? the list of keys. Never while someone types.
+  // Ticks: check boxes of rows. What is ticked is counted, and an action is for the ticked ones once there are some.
+  const ticks = {
+    start() {
+      if (!document.querySelector(".tick")) return;
+      document.addEventListener("change", (event) => {
+        if (event.target.matches("[data-tick-all]")) ticks.boxes().forEach((box) => (box.checked = event.target.checked));
+        if (event.target.closest(".tick")) ticks.told();
+      });
+      window.addEventListener("pageshow", ticks.told); // the browser may have kept ticks
+      ticks.told();
+    },
+    boxes() {
+      return [...document.querySelectorAll("td.tick input")];
+    },
+    told() {
+      const count = ticks.boxes().filter((box) => box.checked).length;
+      document.querySelectorAll("[data-ticked-count]").forEach((place) => (place.textContent = `: ${count}`));
+      document.querySelectorAll("[data-ticked-words]").forEach((place) => {
+        place.textContent = ` · ${count} ticked`;
+        place.hidden = !count;
+      });
+      const which = document.getElementById(count ? "which-ticked" : "which-all");
+      if (which) which.checked = true;
+    },
+    toggle() {
+      const box = document.activeElement?.closest("tr")?.querySelector("td.tick input");
+      if (!box) return false;
+      box.checked = !box.checked;
+      ticks.told();
+      return true;
+    },
+  };
+
+  // Keys: / search, j and k rows (links marked data-row) or the page before and after, x ticks a row, e opens
+  // the actions, ? the list of keys. Never while someone types.
   const keys = {
     start() {
       document.addEventListener("keydown", (event) => {
         if (event.ctrlKey || event.metaKey || event.altKey || keys.typing(event.target)) return;
         if (document.querySelector("dialog[open]")) return;
-        const act = { "/": keys.search, j: () => keys.step(1), k: () => keys.step(-1), "?": () => dialogs.open("keys") }[event.key];
+        const act = {
+          "/": keys.search,
+          j: () => keys.step(1),
+          k: () => keys.step(-1),
+          x: ticks.toggle,
+          e: () => keys.actions(),
+          "?": () => dialogs.open("keys"),
+        }[event.key];
         if (act && act() !== false) event.preventDefault();
       });
     },
     typing(element) {
-      return element.isContentEditable || element.matches("input, textarea, select");
+      return element.isContentEditable || element.matches("input:not([type='checkbox'], [type='radio']), textarea, select");
     },
     search() {
       const field = document.querySelector("input[type='search'], [data-search]");
@@ -170,13 +211,24 @@
       field.select();
       return true;
     },
+    actions() {
+      if (!document.getElementById("actions")) return false;
+      dialogs.open("actions");
+      return true;
+    },
     step(by) {
       const rows = [...document.querySelectorAll("a[data-row]")];
-      if (!rows.length) return false;
-      const at = rows.indexOf(document.activeElement);
+      if (!rows.length) return keys.turn(by);
+      const at = rows.indexOf(document.activeElement?.closest("tr")?.querySelector("a[data-row]") ?? document.activeElement);
       const next = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
       next.focus();
       next.scrollIntoView({ block: "nearest" });
+      return true;
+    },
+    turn(by) {
+      const link = document.querySelector(by > 0 ? "a[data-next]" : "a[data-previous]");
+      if (!link) return false;
+      link.click();
       return true;
     },
   };
@@ -226,5 +278,5 @@
     },
   };
 
-  [dialogs, menus, copying, theme, toasts, passkeys, keys, times, forms].forEach((part) => part.start());
+  [dialogs, menus, copying, theme, toasts, passkeys, ticks, keys, times, forms].forEach((part) => part.start());
 })();

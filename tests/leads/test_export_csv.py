@@ -25,6 +25,7 @@ from leads.ingest.csvtext import safe, unsafe
 from leads.ingest.rows import LeadRow
 from leads.models import Campaign, Category, Lead
 from leads.search import Filters
+from leads.work import tags
 from saas.tenancy import in_scope, scope
 from tests.factories import make_brand, make_user
 from tests.leads.factories import JOINED, lead_row, lead_rows, make_campaign
@@ -101,6 +102,18 @@ def test_the_export_is_what_the_list_shows(
     ]
     assert exported == shown
     assert bool(shown) is (name != "nothing found")
+
+
+@pytest.mark.parametrize("status", ["", "PAUSED"])
+def test_the_export_of_a_tag_is_the_list_of_it(stocked: Any, owner: Any, status: str) -> None:
+    with scope(stocked):
+        tag = tags.named(stocked.pk, "VIP", actor=owner)
+        for lead in Lead.objects.filter(brand_id=stocked.pk, id__gt=0).order_by("id")[:9]:
+            tags.add(stocked.pk, lead.id, tag, actor=owner)
+    filters = Filters(tag=tag.pk, status=status)
+    shown = {row.email for row in listed(stocked, filters)}
+    assert {row["Email"] for row in read(export.stream(stocked.pk, filters))} == shown
+    assert len(shown) == (5 if status else 9)
 
 
 def test_the_page_offers_it_and_it_is_audited(client_for: Login, stocked: Any, owner: Any) -> None:

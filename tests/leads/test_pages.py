@@ -232,7 +232,7 @@ def test_a_thread_is_text_whatever_the_mail_holds(web: Client, stocked: Any) -> 
         assert harm not in page
 
 
-def test_a_long_thread_shows_the_newest_and_says_so(web: Client, stocked: Any) -> None:
+def test_a_long_thread_is_read_page_by_page(web: Client, stocked: Any) -> None:
     with scope(stocked):
         lead = Lead.objects.get(email=lead_row(9).email)
         campaign = Campaign.objects.get(name="Spring")
@@ -246,7 +246,10 @@ def test_a_long_thread_shows_the_newest_and_says_so(web: Client, stocked: Any) -
     answer = web.get(url(stocked, f"leads/{lead.id}/"))
     shown = [entry["text"] for entry in answer.context["thread"]]
     assert shown == [f"number {n}." for n in range(129, 29, -1)]
-    assert "the newest 100" in answer.content.decode()
+    older = web.get(url(stocked, f"leads/{lead.id}/"), {"until_entry": answer.context["older"]})
+    rest = [entry.get("text", entry["kind"]) for entry in older.context["thread"]]
+    assert rest == [*[f"number {n}." for n in range(29, 0, -1)], "joined", "number 0."]
+    assert older.context["older"] == ""
 
 
 def test_what_smartlead_says_of_a_lead_is_text_too(web: Client, stocked: Any) -> None:

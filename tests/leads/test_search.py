@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leads import search
-from leads.ingest import leads
-from leads.models import Campaign, CampaignLead, Lead
-from leads.search import Filters, Key, Page
+from leads.ingest import leads, messages
+from leads.ingest.rows import Thread
+from leads.models import Campaign, CampaignLead, Lead, LeadTag, Tag
+from leads.search import Filters, Key, Page, Sort
 from saas.tenancy import scope
 from tests.factories import make_brand
-from tests.leads.factories import JOINED, lead_row, lead_rows, make_campaign
+from tests.leads.factories import JOINED, lead_row, lead_rows, make_campaign, message_row
 
 REUSED = settings(
     max_examples=25,
@@ -163,18 +165,25 @@ def test_a_search_by_words_is_capped(stocked: Any, monkeypatch: pytest.MonkeyPat
 # --- pages ---------------------------------------------------------------------------------------
 
 
-def walk(brand: Any, filters: Filters) -> list[Page]:
-    pages = [search.page(brand.pk, filters)]
-    while pages[-1].after:
-        pages.append(search.page(brand.pk, filters, after=pages[-1].after))
+def walk(brand: Any, filters: Filters, sort: Sort = Sort.ACTIVITY) -> list[Page]:
+    pages = [search.page(brand.pk, filters, sort=sort)]
+    while (after := pages[-1].after) is not None:
+        pages.append(search.page(brand.pk, filters, sort=sort, after=after))
     return pages
 
 
-def back(brand: Any, filters: Filters, page: Page) -> list[Page]:
+def back(brand: Any, filters: Filters, page: Page, sort: Sort = Sort.ACTIVITY) -> list[Page]:
     pages = [page]
-    while pages[-1].before:
-        pages.append(search.page(brand.pk, filters, before=pages[-1].before))
+    while (before := pages[-1].before) is not None:
+        pages.append(search.page(brand.pk, filters, sort=sort, before=before))
     return pages[::-1]
+
+
+ORDERS = {
+    Sort.ACTIVITY: ("-last_activity_at", "-id"),
+    Sort.ADDED: ("-id",),
+    Sort.EMAIL: ("email",),
+}
 
 
 @REUSED
@@ -183,26 +192,127 @@ def back(brand: Any, filters: Filters, page: Page) -> list[Page]:
     size=st.integers(1, 5),
     filters=st.sampled_from([Filters(), Filters(status="STARTED"), Filters(q="lead")]),
     in_campaign=st.booleans(),
+    sort=st.sampled_from(Sort),
 )
 def test_walking_forward_and_back_meets_each_lead_once(
-    scoped: Any, moments: list[int], size: int, filters: Filters, in_campaign: bool
+    scoped: Any, moments: list[int], size: int, filters: Filters, in_campaign: bool, sort: Sort
 ) -> None:
-    """Many leads of the same moment, pages of any size."""
+    """Many leads of the same moment, pages of any size, from any lead to the one beside it."""
     Lead.objects.all().delete()
     campaign = Campaign.objects.first() or make_campaign()
-    rows = [lead_row(n, joined_at=JOINED + timedelta(seconds=at)) for n, at in enumerate(moments)]
+    rows = [
+        lead_row(n * 7 % 31, joined_at=JOINED + timedelta(seconds=at))
+        for n, at in enumerate(moments)
+    ]
     leads.merge(brand_id=scoped.pk, campaign_id=campaign.pk, rows=rows)
     chosen = Filters(campaign=campaign.pk, status=filters.status) if in_campaign else filters
     there = Lead.objects.filter(status=chosen.status) if chosen.status else Lead.objects.all()
-    expected = list(there.order_by("-last_activity_at", "-id").values_list("email", flat=True))
+    ordered = list(there.order_by(*ORDERS[sort]))
+    expected = [lead.email for lead in ordered]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "PAGE", size)
-        forward = walk(scoped, chosen)
-        backward = back(scoped, chosen, forward[-1])
+        forward = walk(scoped, chosen, sort)
+        backward = back(scoped, chosen, forward[-1], sort)
     assert [row.email for page in forward for row in page.rows] == expected
     assert [page.rows for page in backward] == [page.rows for page in forward]
     assert forward[0].before is None
     assert all(len(page.rows) == size for page in forward[:-1])
+    ids = [None, *(lead.id for lead in ordered), None]
+    beside = [search.beside(scoped.pk, chosen, sort, lead) for lead in ordered]
+    assert beside == list(zip(ids, ids[2:], strict=False))
+
+
+def test_beside_a_lead_that_the_filter_hides_are_its_neighbours(stocked: Any) -> None:
+    hidden = Lead.objects.get(email=lead_row(60).email)
+    nearest = [Lead.objects.get(email=lead_row(n).email).id for n in (63, 57)]
+    status = Lead.objects.get(email=lead_row(63).email).status
+    assert hidden.status == status
+    shown = Filters(status=status)
+    hidden.status = "OTHER"
+    hidden.save(update_fields=["status"])
+    assert search.beside(stocked.pk, shown, Sort.ACTIVITY, hidden) == tuple(nearest)
+    autumn = Campaign.objects.get(name="Autumn").pk
+    elsewhere = search.beside(stocked.pk, Filters(campaign=autumn), Sort.ACTIVITY, hidden)
+    assert elsewhere == (None, None)
+
+
+def test_who_unsubscribed_and_who_is_tagged(stocked: Any) -> None:
+    Lead.objects.filter(email__in=numbered(3, 40)).update(unsubscribed=True)
+    tag = Tag.objects.create(name="Hot")
+    for lead in Lead.objects.filter(email__in=numbered(3, 5, 70)):
+        at = lead.last_activity_at
+        LeadTag.objects.create(tag=tag, lead_id=lead.id, added_at=JOINED, last_activity_at=at)
+    autumn = Campaign.objects.get(name="Autumn").pk
+    assert emails(stocked, unsubscribed=True) == numbered(3, 40)
+    assert emails(stocked, tag=tag.pk) == numbered(3, 5, 70)
+    assert emails(stocked, tag=tag.pk, unsubscribed=True) == numbered(3)
+    assert emails(stocked, tag=tag.pk, campaign=autumn) == numbered(3, 5)
+    assert emails(stocked, unsubscribed=True, campaign=autumn) == numbered(3)
+    assert emails(stocked, tag=tag.pk + 1) == set()
+    by_email = search.page(stocked.pk, Filters(campaign=autumn, tag=tag.pk), sort=Sort.EMAIL).rows
+    assert [(row.email, row.status) for row in by_email] == [
+        (lead_row(3).email, "BLOCKED"), (lead_row(5).email, "BLOCKED"),
+    ]  # fmt: skip
+
+
+def test_a_tag_keeps_the_order_of_activity_whoever_moves_it(stocked: Any) -> None:
+    tag, campaign = Tag.objects.create(name="Hot"), Campaign.objects.get(name="Spring")
+    for lead in Lead.objects.filter(email__in=numbered(3, 5, 70)):
+        at = lead.last_activity_at
+        LeadTag.objects.create(tag=tag, lead_id=lead.id, added_at=JOINED, last_activity_at=at)
+    tagged = Filters(tag=tag.pk)
+
+    def shown() -> list[str]:
+        return [row.email for page in walk(stocked, tagged) for row in page.rows]
+
+    assert shown() == [lead_row(n).email for n in (70, 5, 3)]
+    joined = JOINED + timedelta(days=2)
+    leads.merge(brand_id=stocked.pk, campaign_id=campaign.pk, rows=[lead_row(3, joined_at=joined)])
+    assert shown() == [lead_row(n).email for n in (3, 70, 5)]
+    five = Lead.objects.get(email=lead_row(5).email)
+    thread = Thread(five.id, (message_row(9),))
+    messages.merge(
+        brand_id=stocked.pk, campaign_id=campaign.pk, threads=[thread], fetched_at=JOINED
+    )
+    assert shown() == [lead_row(n).email for n in (5, 3, 70)]
+    assert emails(stocked, tag=tag.pk, since=date(2026, 1, 3)) == numbered(5, 3)
+    assert emails(stocked, tag=tag.pk, status=five.status) == numbered(5)
+
+
+@pytest.mark.parametrize(
+    ("sort", "text", "key"),
+    [
+        (Sort.ADDED, "12", 12), (Sort.ADDED, "-1", None), (Sort.ADDED, "9" * 19, None),
+        (Sort.ADDED, "1-2", None), (Sort.ADDED, "", None), (Sort.EMAIL, "a@b.c", "a@b.c"),
+        (Sort.EMAIL, "", None), (Sort.EMAIL, "a\0b", None), (Sort.ACTIVITY, "12", None),
+    ],
+)  # fmt: skip
+def test_keys_of_each_order(sort: Sort, text: str, key: Any) -> None:
+    assert search.parse_key(sort, text) == key
+
+
+@given(
+    st.builds(
+        Filters,
+        q=st.text(),
+        campaign=st.none() | st.integers(1),
+        status=st.text(),
+        category=st.none() | st.integers(1),
+        replied=st.booleans(),
+        since=st.none() | st.dates(),
+        until=st.none() | st.dates(),
+        unsubscribed=st.booleans(),
+        tag=st.none() | st.integers(1),
+    )
+)
+def test_filters_come_back_from_their_parameters(filters: Filters) -> None:
+    assert Filters.of(json.loads(json.dumps(filters.params()))) == filters
+
+
+@pytest.mark.parametrize("params", [{"campaign": "x"}, {"since": "soon"}, {"sort": "email"}])
+def test_what_are_no_filters_is_not_taken_for_none(params: dict[str, str]) -> None:
+    with pytest.raises(ValueError):
+        Filters.of(params)
 
 
 @pytest.mark.parametrize("year", [1, 1969, 1970, 2026, 9999])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from django.db import connection, transaction
 
 from leads import search
-from leads.models import Lead
-from leads.search import Filters
+from leads.models import Lead, Tag
+from leads.search import Filters, Sort
 from saas.tenancy import scope
 from tests.factories import make_brand, make_user
 from tests.leads.factories import make_campaign
@@ -25,7 +26,7 @@ INSERT INTO leads_lead (brand_id, id, email, first_name, last_name, company, pho
   location, linkedin, company_url, custom, unsubscribed, status, category, replied, joined_at,
   last_activity_at)
 SELECT %(brand)s, n, 'lead' || lpad(n::text, 7, '0') || '@example.test', 'First' || n,
-  'Last' || n %% 97, 'Company ' || n %% 3001, '', '', '', '', '', '{}', false,
+  'Last' || n %% 97, 'Company ' || n %% 3001, '', '', '', '', '', '{}', n %% 100 = 0,
   (ARRAY['STARTED', 'INPROGRESS', 'COMPLETED'])[n %% 3 + 1],
   CASE WHEN n %% 5 = 0 THEN n %% 9 + 1 END, n %% 50 = 0,
   '2026-01-01'::timestamptz + n * interval '1 second',
@@ -38,6 +39,14 @@ INSERT INTO leads_campaignlead (brand_id, campaign_id, lead_id, status, category
 SELECT brand_id, %(campaign)s, id, status, category, replied, joined_at, last_activity_at, 3,
   'epoch'
 FROM leads_lead WHERE brand_id = %(brand)s"""
+
+
+# Of every 2,000th lead, of every second one, and of the oldest 20,000.
+TAGS = {"rare": "id %% 2000 = 0", "common": "id %% 2 = 0", "old": "id <= 20000"}
+MARK = """
+INSERT INTO leads_leadtag (brand_id, tag_id, lead_id, added_at, last_activity_at)
+SELECT brand_id, %(tag)s, id, now(), last_activity_at FROM leads_lead
+WHERE brand_id = %(brand)s AND """
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,10 @@ def full(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
             cursor.execute(FILL, {"brand": brand.pk, "count": COUNT})
             cursor.execute("ANALYZE leads_lead")
             cursor.execute(PLACE, {"brand": brand.pk, "campaign": campaign.pk})
-            cursor.execute("ANALYZE leads_lead, leads_campaignlead")
+            for name, which in TAGS.items():
+                tag = Tag.objects.create(name=name)
+                cursor.execute(MARK + which, {"brand": brand.pk, "tag": tag.pk})
+            cursor.execute("ANALYZE leads_lead, leads_campaignlead, leads_leadtag")
             yield brand
         transaction.set_rollback(True)
 
@@ -80,6 +92,7 @@ CASES = {
     "status": (Filters(status="STARTED"), "status"),
     "category": (Filters(category=6), "category"),
     "replied": (Filters(replied=True), "last_activity"),
+    "unsubscribed": (Filters(unsubscribed=True), "last_activity"),
     "days": (Filters(since=date(2026, 1, 2), until=date(2026, 1, 2)), "last_activity"),
     "two": (Filters(status="STARTED", category=6), ""),
 }
@@ -107,6 +120,57 @@ def test_a_campaign_walks_its_own_index(full: Any, monkeypatch: pytest.MonkeyPat
     assert "Seq Scan" not in first + named
 
 
+SORTED = {Sort.ADDED: "_pkey", Sort.EMAIL: "_email_idx|_brand_id_email"}
+
+
+def test_each_order_walks_one_index(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    middle = {Sort.ADDED: COUNT // 2, Sort.EMAIL: f"lead{COUNT // 2:07d}@example.test"}
+    for sort, index in SORTED.items():
+        for key in ({}, {"after": middle[sort]}, {"before": middle[sort]}):
+            for filters in (Filters(), Filters(status="STARTED")):
+                [plan] = plans(monkeypatch, full, filters, sort=sort, **key)
+                assert re.search(f"Index Scan.*leads_lead_p\\d+({index})", plan), (sort, key, plan)
+                assert "Sort" not in plan, (sort, key, plan)
+                assert "Seq Scan" not in plan, (sort, key, plan)
+
+
+def test_a_campaign_in_the_order_of_adding_walks_its_key(
+    full: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from leads.models import Campaign
+
+    filters = Filters(campaign=Campaign.objects.get().pk)
+    first = plans(monkeypatch, full, filters, sort=Sort.ADDED)[0]
+    assert re.search(r"Index Scan.*leads_campaignlead_p\d+", first), first
+    assert "Sort" not in first
+    by_email = plans(monkeypatch, full, filters, sort=Sort.EMAIL)[0]
+    assert "Seq Scan" not in by_email, by_email
+
+
+def test_who_unsubscribed_is_a_walk_of_the_index_made_for_it(
+    full: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [plan] = plans(monkeypatch, full, Filters(unsubscribed=True))
+    assert "lead_unsubscribed" in plan
+    assert "Filter" not in plan.replace("One-Time Filter", "")
+
+
+def test_a_tag_walks_its_own_index_wherever_its_leads_are(
+    full: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when all of its leads are old: nothing walks over the rest to reach them."""
+    for name in TAGS:
+        filters = Filters(tag=Tag.objects.get(name=name).pk)
+        for sort, index in ((Sort.ACTIVITY, "_tag_id_last_activity"), (Sort.ADDED, "_pkey")):
+            first, named = plans(monkeypatch, full, filters, sort=sort)
+            assert re.search(rf"Index.* Scan.*leads_leadtag_p\d+.*{index}", first), (name, first)
+            assert "Sort" not in first, (name, first)
+            assert "Seq Scan" not in first + named, (name, first)
+        assert _buffers(full, None, filters) < 500
+        for more in (replace(filters, status="STARTED"), replace(filters, replied=True)):
+            assert "Seq Scan on leads_lead_" not in plans(monkeypatch, full, more)[0], name
+
+
 def test_words_reach_an_index_under_the_policy(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # not "le", which all of them begin with: there the first hits of a plain read are as good
     for words in ("zz", "lead0012345", "first12345"):
@@ -122,7 +186,7 @@ def test_pages_stay_cheap_however_far(full: Any) -> None:
     assert first < 500
 
 
-def _buffers(brand: Any, after: search.Key | None) -> int:
+def _buffers(brand: Any, after: search.Key | None, filters: Filters = Filters()) -> int:  # noqa: B008
     blocks: list[int] = []
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -133,5 +197,5 @@ def _buffers(brand: Any, after: search.Key | None) -> int:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explain):
-        search.page(brand.pk, Filters(), after=after)
+        search.page(brand.pk, filters, after=after)
     return sum(blocks)

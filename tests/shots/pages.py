@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 ROW_OR_CARD = "main a[data-row], main .card-head a"
 ROW = "a[data-row]"
+CHANGE = ("[data-dialog-open='actions']",)
+DELETE = "[data-dialog-open='delete-leads']"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,15 @@ def _brand() -> list[Shot]:
         Shot("leads", f"{here}/leads/", "active", dark=True, hero=True),
         Shot("leads-filters", f"{here}/leads/", "active", press=("details summary",)),
         Shot("leads-none-found", f"{here}/leads/?q=zzzzzzzz", "active"),
+        Shot("leads-chips", f"{here}/leads/?replied=1&status=INPROGRESS&sort=email", "active"),
+        Shot("leads-change", f"{here}/leads/?replied=1", "active", press=CHANGE),
+        Shot("leads-delete", f"{here}/leads/?replied=1", "active", press=(*CHANGE, DELETE)),
+        Shot("leads-save-view", f"{here}/leads/?status=BLOCKED", "active",
+             press=(_opens("save-view"),)),
+        Shot("leads-changes", f"{here}/leads/changes/", "active", dark=True),
+        Shot("leads-changed", f"{here}/leads/changes/", "active", follow=ROW),
+        Shot("leads-tags", f"{here}/leads/tags/", "active"),
+        Shot("lead-replied", f"{here}/leads/?replied=1", "active", follow=ROW, dark=True),
         Shot("lead", f"{here}/leads/", "active", follow=ROW, dark=True, hero=True),
         Shot("backfills", f"{here}/backfills/", "active", dark=True),
         Shot("import", f"{here}/leads/import/", "active"),
@@ -100,7 +111,7 @@ def _brand() -> list[Shot]:
         Shot("settings-delete", f"{here}/settings/", "active", press=(_opens("delete-brand"),)),
         Shot("brand-new", "/brands/new/", "active"),
         *_made(here),
-    ]
+    ]  # fmt: skip
 
 
 def _made(here: str) -> list[Shot]:
