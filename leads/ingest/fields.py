@@ -40,7 +40,7 @@ def mapping(raw: Any, what: str) -> dict[str, Any]:
 
 def email(value: Any) -> str:
     if value is None or value == "":
-        raise Unfit("no_email", "The lead has no e-mail address.")
+        raise Unfit("no_email", "There is no e-mail address.")
     email = text(value, "email").lower()
     if len(email) > LONGEST_EMAIL or not EMAIL.fullmatch(email):
         raise Unfit("bad_email", "The e-mail address is not one.")
