@@ -1,6 +1,8 @@
 """What people do with a backfill: start, pause, resume, cancel. Each is claimed by state.
 
-A move that is not possible (any more) is Refused with words. All audit, all are safe to repeat.
+A move that is not possible (any more) is Refused with words: "missing" what never was the brand's,
+"replaced" what may have been, for a newer plan deletes the one before. All audit, all are safe to
+repeat.
 """
 
 from __future__ import annotations
@@ -127,6 +129,8 @@ def _move(backfill_id: int, sources: tuple[str, ...], verb: str, **fields: Any) 
         Backfill.objects.select_related("connection").filter(pk=backfill_id).first()
     )
     if row is None:
+        if Backfill.objects.filter(pk__gt=backfill_id).exists():
+            raise Refused("replaced", "This plan was replaced by a newer one.")
         raise Refused("missing", "There is no such backfill.")
     if not won:
         raise Refused(

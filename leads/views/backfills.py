@@ -87,6 +87,8 @@ def _move(
             if e.code == "missing":
                 raise Http404 from e
             messages.error(request, e.message)
+            if e.code == "replaced":
+                return redirect("leads:backfills", slug=request.brand.slug)
         return redirect("leads:backfill", slug=request.brand.slug, backfill_id=backfill_id)
 
     return view
