@@ -73,6 +73,7 @@ SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     _add_context,
 ]
+LOUD = ("httpx", "httpcore", "urllib3", "stripe")
 STDERR = {"class": "logging.StreamHandler", "formatter": "harbor", "filters": ["refusals"]}
 
 
@@ -110,9 +111,12 @@ def configure(config: dict[str, Any]) -> None:
             "filters": {"refusals": {"()": NoTraceOfRefusals}},
             "handlers": {"stderr": STDERR},
             "root": {"handlers": ["stderr"], "level": config["level"]},
-            # They log whole URLs at INFO, and a URL can be a secret.
             "loggers": {
-                name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "stripe")
+                # Django sets up its own handlers first; under DEBUG one writes plain text, with the
+                # traceback of every refusal, beside our line.
+                "django": {"level": "INFO", "handlers": []},
+                # They log whole URLs at INFO, and a URL can be a secret.
+                **{name: {"level": "WARNING"} for name in LOUD},
             },
         }
     )
