@@ -15,8 +15,8 @@ from django.http import HttpRequest
 from accounts.models import User
 from leads.backfill import control
 from leads.hooks import inbox
-from leads.models import Backfill, Campaign, Connection, Cursor, Delivery, Rejection
-from leads.smartlead.gate import Gate
+from leads.models import Backfill, Campaign, Connection, Cursor, Delivery, Import, Rejection
+from leads.smartlead.gate import of as gate_of
 from saas import audit
 from saas.errors import Refused
 
@@ -46,7 +46,7 @@ class ConnectionAdmin(ReadOnly):
 
     @admin.display(description="breaker")
     def breaker(self, row: Connection) -> str:
-        state = Gate(row.brand_id, row.limit).brand.state()
+        state = gate_of(row).brand.state()
         seconds = f" for {round(state.retry_in)} s" if state.retry_in else ""
         return state.name.replace("_", " ") + seconds
 
@@ -88,6 +88,18 @@ class DeliveryAdmin(ReadOnly):
             audit.record("smartlead_event.retried", row, actor=actor)
         count = inbox.retry(row.pk for row in parked)
         self.message_user(request, f"{count} will be tried again.", messages.SUCCESS)
+
+
+@admin.register(Import)
+class ImportAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "state", "size", "rows", "done", "leads_new", "left_out", "touched_at",
+        "attempts", "last_error",
+    )  # fmt: skip
+    list_filter = ("state",)
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    exclude = ("lease_token",)
 
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):

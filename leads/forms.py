@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
 
 from leads import search, words
+from leads.connections import Neighbour
 from leads.models import Campaign
 from leads.search import Filters
 
@@ -34,6 +36,24 @@ class LimitsForm(forms.Form):
     in_flight = forms.IntegerField(
         label="Calls at once", min_value=1, max_value=20, help_text="5 suits most accounts."
     )
+    shares_with = forms.TypedChoiceField(
+        label="Same SmartLead account as",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        help_text="SmartLead counts the calls of an account, whichever key makes them. Say so here,"
+        " and both brands keep to one limit together.",
+    )
+
+    def __init__(self, *args: Any, neighbours: Sequence[Neighbour] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not neighbours:
+            del self.fields["shares_with"]
+            return
+        choices = [(each.brand_id, each.name) for each in neighbours]
+        field = self.fields["shares_with"]
+        field.choices = [("", "No other brand"), *choices]  # type: ignore[attr-defined]
+        field.initial = next((each.brand_id for each in neighbours if each.shares), None)
 
 
 class ScheduleForm(forms.Form):

@@ -8,7 +8,17 @@ from typing import Any
 from django.db import connection
 
 from accounts import privacy
-from leads.models import Backfill, Campaign, Connection, Delivery, Lead, Message
+from leads.files import store
+from leads.models import (
+    Backfill,
+    Campaign,
+    Connection,
+    Delivery,
+    Import,
+    ImportRejection,
+    Lead,
+    Message,
+)
 from saas.tenancy import current_brand, scope
 
 LEAD_FIELDS = (
@@ -66,6 +76,28 @@ def _erase_deliveries() -> int:
     return deleted
 
 
+def _imports(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from privacy.pages(
+        brand_id, Import.objects.all, "name", "size", "state", "rows", "leads_new", "created_at",
+        "started_at", "ended_at",
+    )  # fmt: skip
+
+
+def _left_out(brand_id: int) -> Iterator[dict[str, Any]]:
+    rows = ImportRejection.objects.all
+    yield from privacy.pages(brand_id, rows, "job_id", "line", "detail", "cells")
+
+
+def _erase_imports() -> int:
+    """Delete a slice of one import, the file first; the emptied row goes last."""
+    row = Import.objects.order_by("id").first()
+    if row is None:
+        return 0
+    if not store.drop_some(row, *store.EVERYTHING):
+        row.delete()
+    return 1
+
+
 def _erase_leads() -> int:
     """Delete one batch of leads; their messages and places go with them inside PostgreSQL."""
     with connection.cursor() as cursor:
@@ -86,3 +118,5 @@ privacy.register(
 )
 privacy.register("messages", order=22, rows=_messages, noun="messages", count=Message.objects.count)
 privacy.register("smartlead_events", order=23, rows=_deliveries, erase=_erase_deliveries)
+privacy.register("imports", order=23, rows=_imports, erase=_erase_imports)
+privacy.register("rows_left_out_of_imports", order=24, rows=_left_out)

@@ -110,9 +110,7 @@ def page(
     brand_id: int, filters: Filters, *, after: Key | None = None, before: Key | None = None
 ) -> Page:
     """Return one page, newest activity first. Call in the brand's scope."""
-    places = filters.campaign is not None
-    rows = _places(brand_id, filters) if places else _leads(brand_id, filters)
-    number = "lead_id" if places else "id"
+    rows, number = matching(brand_id, filters)
     if before:
         rows = _beyond(rows, number, before, up=True).order_by("last_activity_at", number)
     else:
@@ -125,6 +123,7 @@ def page(
     if before:
         found.reverse()
     first, last = (_key(found[0], number), _key(found[-1], number)) if found else (None, None)
+    places = filters.campaign is not None
     shown = _with_leads(brand_id, found) if places else [_row(lead) for lead in found]
     return Page(
         shown,
@@ -135,25 +134,23 @@ def page(
 
 def count(brand_id: int, filters: Filters) -> tuple[int, bool]:
     """Return how many leads match and whether that is exact; counts no further than COUNTED."""
-    places = filters.campaign is not None
-    rows = _places(brand_id, filters) if places else _leads(brand_id, filters)
+    rows, _ = matching(brand_id, filters)
     found = rows.order_by().values("brand_id")[: COUNTED + 1].count()
     return min(found, COUNTED), found <= COUNTED
 
 
-def _leads(brand_id: int, filters: Filters) -> QuerySet[Any]:
-    rows = Lead.objects.filter(brand_id=brand_id)
-    return _filtered(rows, brand_id, filters, "id")
-
-
-def _places(brand_id: int, filters: Filters) -> QuerySet[Any]:
-    rows = CampaignLead.objects.filter(brand_id=brand_id, campaign_id=filters.campaign)
-    return _filtered(rows, brand_id, filters, "lead_id")
+def matching(brand_id: int, filters: Filters) -> tuple[QuerySet[Any], str]:
+    """Return what the filters let through, unordered, and which column is the lead's id: leads, or
+    their places in the campaign that was chosen."""
+    if filters.campaign is None:
+        return _filtered(Lead.objects.filter(brand_id=brand_id), brand_id, filters, "id"), "id"
+    places = CampaignLead.objects.filter(brand_id=brand_id, campaign_id=filters.campaign)
+    return _filtered(places, brand_id, filters, "lead_id"), "lead_id"
 
 
 def _filtered(rows: QuerySet[Any], brand_id: int, filters: Filters, number: str) -> QuerySet[Any]:
     if filters.q:
-        rows = rows.filter(**{f"{number}__in": _matching(brand_id, filters.q)})
+        rows = rows.filter(**{f"{number}__in": _by_words(brand_id, filters.q)})
     if filters.status:
         rows = rows.filter(status=filters.status)
     if filters.category is not None:
@@ -167,7 +164,7 @@ def _filtered(rows: QuerySet[Any], brand_id: int, filters: Filters, number: str)
     return rows
 
 
-def _matching(brand_id: int, words: str) -> RawSQL:
+def _by_words(brand_id: int, words: str) -> RawSQL:
     """Return the ids of leads whose address begins with the words, or whose name contains them."""
     needle = words.strip().lower()
     sql, params = WORDS, [brand_id, needle, needle + FIRST_AFTER, FOUND]

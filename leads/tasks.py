@@ -5,6 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from leads.backfill import engine, sweep, sync
+from leads.files import job
+from leads.files import sweep as files_sweep
 from leads.hooks import inbox, remote
 
 
@@ -49,3 +51,21 @@ def set_up_webhooks(brand_id: int) -> None:
 def start_syncs() -> None:
     """Start the regular updates that are due."""
     sync.start_due()
+
+
+@shared_task(name="leads.files.stride")
+def files_stride(brand_id: int, import_id: int) -> None:
+    """Carry one import of a file on for a few seconds."""
+    job.stride(brand_id, import_id)
+
+
+@shared_task(name="leads.files.clean")
+def files_clean(brand_id: int, import_id: int) -> None:
+    """Delete the file of an import that is over, some of it."""
+    files_sweep.clean(brand_id, import_id)
+
+
+@shared_task(name="leads.files.sweep")
+def sweep_files() -> None:
+    """Wake, end and delete what a lost message or a killed worker left of imports."""
+    files_sweep.run()

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from leads.views import backfills, connection, leads, updates
+from leads.views import backfills, connection, files, leads, updates
 
 app_name = "leads"
 urlpatterns = [
     path("leads/", leads.lead_list, name="list"),
     path("leads/<int:lead_id>/", leads.lead_detail, name="detail"),
+    path("leads/export/", files.leads_csv, name="export"),
+    path("leads/import/", files.imports, name="imports"),
+    path("leads/import/<int:import_id>/", files.one, name="import"),
+    path("leads/import/<int:import_id>/columns/", files.mapping, name="import_columns"),
+    path("leads/import/<int:import_id>/start/", files.start, name="import_start"),
+    path("leads/import/<int:import_id>/cancel/", files.cancel, name="import_cancel"),
+    path("leads/import/<int:import_id>/rejected/", files.rejections, name="import_rejected"),
     path("connection/", connection.connection, name="connection"),
     path("connection/limits/", connection.limits, name="connection_limits"),
     path("connection/schedule/", connection.schedule, name="connection_schedule"),

@@ -8,7 +8,8 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from leads.models import Backfill, Category, Connection
+from leads.models import Backfill, Category, Connection, Import
+from saas.wording import duration
 
 State, Wait, Phase = Backfill.State, Backfill.Wait, Backfill.Phase
 
@@ -180,3 +181,47 @@ def _when(due: datetime | None, now: datetime) -> str:
     if seconds < 90:
         return f"in {max(1, round(seconds))} s"
     return f"at {date_format(timezone.localtime(due), 'H:i')}"
+
+
+IMPORTS = {
+    Import.State.UPLOADING: Now("The file is on its way to us.", "blue"),
+    Import.State.MAPPING: Now("The file is here. Say what its columns are.", "grey"),
+    Import.State.CHECKING: Now("Reading every row. Nothing is changed yet.", "blue"),
+    Import.State.CHECKED: Now("Nothing has been changed yet. Start it when you like.", "amber"),
+    Import.State.RUNNING: Now("Bringing your leads in. You can close this page.", "blue"),
+    Import.State.FINISHED: Now("Done. What could be taken in is in your leads.", "green"),
+    Import.State.CANCELLED: Now("Cancelled. Leads that came in before are still here.", "grey"),
+    Import.State.FAILED: Now(
+        "It stopped because of a fault on our side. We have been told. Leads that came in before"
+        " are still here, and the same file can be imported again.",
+        "red",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far an import has read its file: in rows, or in KB while it counts them."""
+
+    value: int
+    goal: int
+    note: str
+
+
+def import_line(job: Import) -> Now:
+    """Say what the import does now, or how it ended."""
+    return IMPORTS[Import.State(job.state)]
+
+
+def import_progress(job: Import, now: datetime | None = None) -> Reading:
+    """Say how far the reading is and, once measured, how long it still takes."""
+    checking = job.state == Import.State.CHECKING
+    took = ((now or timezone.now()) - job.pass_at).total_seconds() if job.pass_at else 0.0
+    note = ""
+    if job.state in Import.CARRIED and job.position and took > 3:
+        rows = job.rows if checking else job.done
+        left = took * (job.size - job.position) / job.position
+        note = f"{round(rows / took)} rows a second, about {duration(left)} left"
+    if checking:
+        return Reading(job.position // 1000, job.size // 1000, note)
+    return Reading(job.done, job.rows, note)

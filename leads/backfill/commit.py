@@ -65,6 +65,11 @@ class Delta:
     def refusal(self) -> str | None:
         return self.leads.refusal
 
+    @property
+    def leads_read(self) -> int:
+        """Leads that the cursors moved past: what was refused in part is read again later."""
+        return 0 if self.refusal else self.leads.seen
+
 
 class Stopped(Exception):
     """The run was paused, cancelled or parked by somebody else."""
@@ -103,7 +108,8 @@ def _done(row: Backfill, result: Result) -> Delta:
             return Delta()
         case AllJob() as job, AllPage() as listed:
             merged, bad = whole.done(row, job, listed, asked_at=result.asked_at)
-            return Delta(leads=merged, rejected=_reject(row, "leads", bad, None))
+            known = [] if merged.refusal else bad
+            return Delta(leads=merged, rejected=_reject(row, "leads", known, None))
         case (PageJob(), Parsed()) | (HistoryJob(), History()):
             return Delta()  # merged together, by _pages and _histories
     raise AssertionError(result.job)
@@ -135,13 +141,14 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
     asked_at = min((result.asked_at for result in results), default=None)
     merged = leads.merge_all(brand_id=row.brand_id, batches=batches, as_of=asked_at)
     for job, page in wanted:
-        delta += Delta(rejected=_reject(row, "leads", page.bad, job.campaign_id))
-        cursor = cursors[job.cursor_id]
         if job.kind == Cursor.Kind.EVENTS:
             _for_leads(HAPPENED, row, job, page)
         # What has new leads in it is asked for again; what is of known ones is done with.
-        new = job.kind in (Cursor.Kind.LEADS, Cursor.Kind.CREATED)
-        if not (new and merged.refusal) and cursor.position == job.offset:
+        if merged.refusal and job.kind in (Cursor.Kind.LEADS, Cursor.Kind.CREATED):
+            continue
+        delta += Delta(rejected=_reject(row, "leads", page.bad, job.campaign_id))
+        cursor = cursors[job.cursor_id]
+        if cursor.position == job.offset:
             _move(cursor, page)
     return delta + Delta(leads=merged)
 
@@ -296,7 +303,7 @@ def _count(row: Backfill, delta: Delta, results: Sequence[Result], *, lease: flo
     failed = len(errors) == len(results)
     Backfill.objects.filter(pk=row.pk).update(
         calls=F("calls") + len(results),
-        leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
+        leads_seen=F("leads_seen") + delta.leads_read,
         leads_new=F("leads_new") + delta.leads.new,
         leads_changed=F("leads_changed") + delta.leads.changed,
         messages_new=F("messages_new") + delta.messages.new,
@@ -308,4 +315,4 @@ def _count(row: Backfill, delta: Delta, results: Sequence[Result], *, lease: flo
         lease_until=now + timedelta(seconds=lease),
         **({} if failed else {"attempts": 0, "pushbacks": 0}),
     )
-    progress.add(row, now, calls=len(results), leads=delta.leads.seen, messages=delta.messages.seen)
+    progress.add(row, now, calls=len(results), leads=delta.leads_read, messages=delta.messages.seen)

@@ -167,15 +167,16 @@ def _commit(
         merged = leads.merge(
             brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good, as_of=as_of
         )
-        rejected = rejections.record(
-            brand_id=row.brand_id,
-            source="leads",
-            bad=bad,
-            campaign_id=job.campaign_id,
-            backfill_id=row.pk,
-        )
-        delta = Delta(leads=merged, rejected=rejected)
+        delta = Delta(leads=merged)
         if merged.refusal is None:
+            rejected = rejections.record(
+                brand_id=row.brand_id,
+                source="leads",
+                bad=bad,
+                campaign_id=job.campaign_id,
+                backfill_id=row.pk,
+            )
+            delta = Delta(leads=merged, rejected=rejected)
             _move(job, batch)
         _count(row, delta, calls=int(batch.at_end))
     return delta
@@ -206,7 +207,7 @@ def _no_ranks_needed(cursor: Cursor) -> None:
 def _count(row: Backfill, delta: Delta, *, calls: int) -> None:
     Backfill.objects.filter(pk=row.pk).update(
         calls=F("calls") + calls,
-        leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
+        leads_seen=F("leads_seen") + delta.leads_read,
         leads_new=F("leads_new") + delta.leads.new,
         leads_changed=F("leads_changed") + delta.leads.changed,
         rejected=F("rejected") + delta.rejected,
@@ -214,7 +215,7 @@ def _count(row: Backfill, delta: Delta, *, calls: int) -> None:
         pushbacks=0,
         last_error="",
     )
-    progress.add(row, timezone.now(), calls=calls, leads=delta.leads.seen, messages=0)
+    progress.add(row, timezone.now(), calls=calls, leads=delta.leads_read, messages=0)
 
 
 def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:

@@ -18,6 +18,7 @@ from leads.backfill.progress import ROWS_PER_SECOND
 from leads.models import Backfill, Connection, Cursor
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Gate
+from leads.smartlead.gate import of as gate_of
 from leads.smartlead.parse import CampaignInfo
 from saas import audit
 from saas.crypto import Sealed
@@ -80,7 +81,7 @@ def make(*, brand_id: int, actor: User | None) -> Backfill:
     """
     with scope(brand_id):
         connection = _connection()
-    gate = Gate(brand_id, connection.limit)
+    gate = gate_of(connection)
     found = parse.campaigns(gate.call(lambda: client.campaigns(connection.api_key.reveal())))
     if not found:
         raise Refused("no_campaigns", "Your SmartLead account has no campaigns yet.")

@@ -62,10 +62,14 @@ class Left:
 
 @dataclass(frozen=True)
 class Progress:
-    """A backfill's figures for a person. `per_minute` calls; `eta` seconds, None when unknown."""
+    """A backfill's figures for a person. `per_minute` calls; `eta` seconds, None when unknown.
+
+    `measured` False: too little has happened yet, so the pace is the brand's limit.
+    """
 
     calls_left: int
     per_minute: float
+    measured: bool
     eta: float | None
     leads_read: int
     leads_total: int
@@ -97,8 +101,10 @@ def of(backfill: Backfill, now: datetime | None = None) -> Progress:
     return Progress(
         calls_left=left.calls,
         per_minute=per_minute,
+        measured=_is_measured(backfill, now),
         eta=_seconds(backfill, left, per_minute, now) if running and per_minute > 0 else None,
-        leads_read=_leads_read(backfill),
+        # A full plan took in part of what the cursors have not passed yet.
+        leads_read=max(_leads_read(backfill), backfill.leads_new),
         leads_total=_leads_total(backfill),
         messages_total=backfill.history_total,
     )
@@ -152,13 +158,15 @@ def calls_per_minute(backfill: Backfill, now: datetime) -> float:
     promise the rest by.
     """
     limit = float(backfill.connection.calls_per_minute)
-    if backfill.started_at is None:
+    if backfill.started_at is None or not _is_measured(backfill, now):
         return limit
     began = max(backfill.started_at, now - MEASURED)
-    if now - began < TOO_SHORT:
-        return limit
     calls = Rate.objects.filter(backfill=backfill, at__gte=began).aggregate(n=Sum("calls"))["n"]
     return min(float(calls or 0) / ((now - began).total_seconds() / 60), limit)
+
+
+def _is_measured(backfill: Backfill, now: datetime) -> bool:
+    return backfill.started_at is not None and now - backfill.started_at >= TOO_SHORT
 
 
 def chart(backfill: Backfill, now: datetime | None = None) -> list[tuple[datetime, float]]:

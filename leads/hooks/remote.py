@@ -22,6 +22,7 @@ from leads.models import Campaign, Connection, Hook
 from leads.smartlead import client
 from leads.smartlead.errors import BadKey, Missing
 from leads.smartlead.gate import Gate
+from leads.smartlead.gate import of as gate_of
 from saas.celery import stopping, wake
 from saas.errors import HarborError, Refused, Retryable
 from saas.leases import LeaseLost, claim, free, release
@@ -105,7 +106,7 @@ def _next(hook: Hook) -> Campaign | None:
 
 def _set_up(hook: Hook, campaign: Campaign) -> float | None:
     """Set one campaign up; return None to go on, or the seconds to wait before."""
-    gate = Gate(hook.brand_id, hook.connection.limit)
+    gate = gate_of(hook.connection)
     try:
         known = campaign.hook_id or _found(gate, hook, campaign)
         saved = _save(gate, hook, campaign, known)

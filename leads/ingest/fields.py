@@ -13,7 +13,7 @@ from typing import Any
 
 from leads.ingest.rows import EXCERPT
 
-EMAIL = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+\.[^@\s<>\",;.]+")
+EMAIL = re.compile(r"[^@\s<>\",;\ufffd]+@[^@\s<>\",;\ufffd]+\.[^@\s<>\",;.\ufffd]+")
 LONGEST_EMAIL = 254
 LONGEST_TEXT = 2_000
 LONGEST_CUSTOM = 65_536
@@ -145,21 +145,21 @@ def total(value: Any) -> int | None:
 
 
 def joined(value: Any) -> datetime:
-    return NO_DATE if value is None else moment(value, "created_at")
+    """Read when a lead joined; one that can't be read costs its date and not the lead."""
+    return moment_or_none(value) or NO_DATE
 
 
 def moment(value: Any, field: str) -> datetime:
     if not isinstance(value, str):
         raise Unfit("bad_time", f"{field} is not a time.")
     try:
-        moment = datetime.fromisoformat(value.strip())
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        moment = moment.astimezone(UTC)
+        found = datetime.fromisoformat(value.strip())
+        found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as e:
         raise Unfit("bad_time", f"{field} is not a time.") from e
-    if moment.year not in BELIEVABLE_YEARS:  # the calendar's ends have no local time to show
+    if found.year not in BELIEVABLE_YEARS:  # the calendar's ends have no local time to show
         raise Unfit("bad_time", f"{field} is not a time.")
-    return moment
+    return found
 
 
 def moment_or_none(value: Any) -> datetime | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import ClassVar
 
 from django.conf import settings
@@ -12,6 +14,8 @@ from django.db.models.functions import Now
 from leads.models.source import Campaign, Connection
 from saas.leases import LeasedModel
 from saas.tenancy import TenantModel
+
+NAMED = re.compile(r'"(email|first_name|last_name)": ("(?:[^"\\]|\\.)*")')
 
 
 class Backfill(TenantModel, LeasedModel):
@@ -234,3 +238,10 @@ class Rejection(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}"
+
+    @property
+    def who(self) -> str:
+        """Whom the row was about, as far as its excerpt tells (which may be cut anywhere)."""
+        found = {name: json.loads(value) for name, value in NAMED.findall(self.excerpt)}
+        name = f"{found.get('first_name', '')} {found.get('last_name', '')}".strip()
+        return ", ".join(part for part in (name, found.get("email", "")) if part)

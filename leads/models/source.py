@@ -31,6 +31,8 @@ class Connection(TenantModel):
     state = models.CharField(max_length=12, choices=State, default=State.WORKING)
     calls_per_minute = models.PositiveIntegerField(default=50)
     in_flight = models.PositiveSmallIntegerField("calls at once", default=5)
+    # Names the account at SmartLead (leads.smartlead.gate): who shares it shares its limit.
+    account = models.CharField(max_length=32, blank=True, default="", db_default="")
     checked_at = models.DateTimeField(null=True, blank=True)
     sync_every = models.PositiveIntegerField("minutes between updates", default=60, db_default=60)
     sync_due_at = models.DateTimeField(null=True, blank=True)

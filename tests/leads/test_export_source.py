@@ -162,8 +162,9 @@ def test_a_full_plan_parks_an_export_and_room_lets_it_go_on(account: Make) -> No
     from leads.backfill import control
 
     control.resume(brand_id=a.brand.pk, backfill_id=a.run().pk, actor=None)
-    a.drive()
+    done = a.drive()
     assert_exact(a)
+    assert (done.leads_seen, done.leads_new) == (120, 120)  # what was read twice counts once
 
 
 def test_a_large_export_waits_for_a_worker_of_its_own(

@@ -39,7 +39,6 @@ def test_backfills_and_the_breaker_are_seen(brand: Any, monkeypatch: pytest.Monk
     assert 90 <= seen["harbor_backfill_late_seconds"] < 120
     assert seen['harbor_breaker_open{breaker="smartlead"}'] == 0
 
-    gate = Gate(brand.pk, Limit(50))
-    for _ in range(FAILURES):
-        gate.faulty()
+    for number in range(FAILURES):
+        Gate(number, Limit(50)).faulty()
     assert scrape(monkeypatch)['harbor_breaker_open{breaker="smartlead"}'] == 1

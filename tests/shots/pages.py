@@ -81,6 +81,7 @@ def _brand() -> list[Shot]:
         Shot("leads-none-found", f"{here}/leads/?q=zzzzzzzz", "active"),
         Shot("lead", f"{here}/leads/", "active", follow=ROW, dark=True, hero=True),
         Shot("backfills", f"{here}/backfills/", "active", dark=True),
+        Shot("import", f"{here}/leads/import/", "active"),
         Shot("backfill", f"{here}/backfills/", "active", follow=ROW_OR_CARD),
         Shot("connection", f"{here}/connection/", "active", dark=True),
         Shot("connection-rotate", f"{here}/connection/", "active", press=(_opens("rotate"),)),

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_brand_request_key'),
-        ('leads', '0005_whole_list'),
+        ('leads', '0006_account'),
     ]
 
     operations = [

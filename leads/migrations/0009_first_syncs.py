@@ -17,6 +17,6 @@ SET LOCAL ROLE NONE"""
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leads", "0006_sync")]
+    dependencies = [("leads", "0008_sync")]
 
     operations = [migrations.RunSQL(DUE, migrations.RunSQL.noop)]

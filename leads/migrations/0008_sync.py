@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     safe_because = 'the altered field only gains choices, and the constraint allows more than before'
 
     dependencies = [
-        ('leads', '0005_webhooks'),
+        ('leads', '0007_webhooks'),
     ]
 
     operations = [
