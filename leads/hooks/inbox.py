@@ -40,8 +40,8 @@ MOST_PRUNED = 10_000
 State = Delivery.State
 
 # What a surprising event can raise. It is kept, tried again, and in the end parked.
-POISON = (HarborError, ObjectDoesNotExist, DatabaseError, LookupError, TypeError, ValueError, AttributeError,
-          ArithmeticError, RecursionError)  # fmt: skip
+POISON = (HarborError, ObjectDoesNotExist, DatabaseError, LookupError, TypeError, ValueError,
+          AttributeError, ArithmeticError, RecursionError)  # fmt: skip
 
 _last_wake = 0.0
 
