@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
@@ -39,8 +40,8 @@ MOST_PRUNED = 10_000
 State = Delivery.State
 
 # What a surprising event can raise. It is kept, tried again, and in the end parked.
-POISON = (HarborError, DatabaseError, LookupError, TypeError, ValueError, AttributeError,
-          ArithmeticError, RecursionError)  # fmt: skip
+POISON = (HarborError, ObjectDoesNotExist, DatabaseError, LookupError, TypeError, ValueError,
+          AttributeError, ArithmeticError, RecursionError)  # fmt: skip
 
 _last_wake = 0.0
 

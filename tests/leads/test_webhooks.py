@@ -495,8 +495,9 @@ def test_a_worker_that_dies_is_followed_by_another_and_nothing_is_done_twice(liv
     assert live.lead(place).replied
 
 
+@pytest.mark.parametrize("error", [LookupError("surprise"), Lead.DoesNotExist("surprise")])
 def test_what_fails_again_and_again_is_parked_and_can_be_tried_again(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    live: Live, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     live.touch("reply", seed=4)
     (body,) = live.told.wait(1)
@@ -504,7 +505,7 @@ def test_what_fails_again_and_again_is_parked_and_can_be_tried_again(
     before = live.account.count()
 
     def broken(*_: Any, **__: Any) -> str:
-        raise LookupError("surprise")
+        raise error
 
     real = inbox.apply
     monkeypatch.setattr(inbox, "apply", broken)
@@ -514,7 +515,7 @@ def test_what_fails_again_and_again_is_parked_and_can_be_tried_again(
         inbox.drain()
     (row,) = live.rows()
     assert (row.state, row.attempts, row.last_error) == (
-        "parked", inbox.MOST_ATTEMPTS, "LookupError: surprise",
+        "parked", inbox.MOST_ATTEMPTS, f"{type(error).__name__}: surprise",
     )  # fmt: skip
     assert live.account.count() == before
     monkeypatch.setattr(inbox, "apply", real)
