@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from leads.backfill import control
-from leads.models import Backfill, Campaign, Connection, Cursor, Rejection
+from leads.models import Backfill, BulkJob, Campaign, Connection, Cursor, Rejection
 from saas.errors import Refused
 
 
@@ -53,6 +53,18 @@ class RejectionAdmin(ReadOnly):
     list_display = ("reason", "brand", "source", "detail", "seen", "created_at")
     list_filter = ("reason", "source")
     list_select_related = ("brand",)
+
+
+@admin.register(BulkJob)
+class BulkJobAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "what", "state", "total", "seen", "changed", "undone", "requested_by",
+        "due_at", "lease_until", "attempts",
+    )  # fmt: skip
+    list_filter = ("state", "what")
+    list_select_related = ("brand", "requested_by")
+    search_fields = ("brand__name", "brand__slug")
+    exclude = ("leads",)  # up to 10,000 numbers
 
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):
