@@ -15,7 +15,16 @@ from django.http import HttpRequest
 from accounts.models import User
 from leads.backfill import control
 from leads.hooks import inbox
-from leads.models import Backfill, Campaign, Connection, Cursor, Delivery, Import, Rejection
+from leads.models import (
+    Backfill,
+    BulkJob,
+    Campaign,
+    Connection,
+    Cursor,
+    Delivery,
+    Import,
+    Rejection,
+)
 from leads.smartlead.gate import of as gate_of
 from saas import audit
 from saas.errors import Refused
@@ -100,6 +109,18 @@ class ImportAdmin(ReadOnly):
     list_select_related = ("brand",)
     search_fields = ("brand__name", "brand__slug")
     exclude = ("lease_token",)
+
+
+@admin.register(BulkJob)
+class BulkJobAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "what", "state", "total", "seen", "changed", "undone", "requested_by",
+        "due_at", "lease_until", "attempts",
+    )  # fmt: skip
+    list_filter = ("state", "what")
+    list_select_related = ("brand", "requested_by")
+    search_fields = ("brand__name", "brand__slug")
+    exclude = ("leads",)  # up to 10,000 numbers
 
 
 class CursorInline(admin.TabularInline[Cursor, Backfill]):

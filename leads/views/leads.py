@@ -41,6 +41,7 @@ def lead_list(request: BrandRequest) -> HttpResponse:
         "filters": filters,
         "sort": form.order,
         "query": filters.query(form.order),
+        "orders": {sort.value: filters.query(sort) for sort in Sort},
         "rows": [_shown(row, names) | {"tags": carried.get(row.id)} for row in page.rows],
         "prev_url": _link(filters, form.order, before=page.before),
         "next_url": _link(filters, form.order, after=page.after),

@@ -1,7 +1,7 @@
 """A lead's timeline, newest first: mails, notes, what people changed, and joins of campaigns.
 
 A page is cut by key: each kind gives its newest rows behind it, and the newest of all are shown. So
-a page costs the same however long the timeline is.
+no page holds more than PAGE rows of each kind, however long the timeline is.
 """
 
 from __future__ import annotations

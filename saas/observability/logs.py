@@ -79,6 +79,11 @@ STDERR = {"class": "logging.StreamHandler", "formatter": "harbor", "filters": ["
 
 def configure(config: dict[str, Any]) -> None:
     """Set up structlog and the standard library's logging alike (settings.LOGGING)."""
+    _configure_structlog()
+    _configure_logging(json=config["json"], level=config["level"])
+
+
+def _configure_structlog() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -89,12 +94,15 @@ def configure(config: dict[str, Any]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _configure_logging(*, json: bool, level: str) -> None:
     final: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         _redact_values,
         structlog.processors.JSONRenderer()
-        if config["json"]
+        if json
         else structlog.dev.ConsoleRenderer(colors=False),
     ]
     logging.config.dictConfig(
@@ -110,7 +118,7 @@ def configure(config: dict[str, Any]) -> None:
             },
             "filters": {"refusals": {"()": NoTraceOfRefusals}},
             "handlers": {"stderr": STDERR},
-            "root": {"handlers": ["stderr"], "level": config["level"]},
+            "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
                 # Django sets up its own handlers first; under DEBUG one writes plain text, with the
                 # traceback of every refusal, beside our line.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.test import Client
 
 from leads.ingest import rejections
 from leads.ingest.rows import BadRow
-from leads.models import Backfill, Connection, Rejection
+from leads.models import Backfill, BulkJob, Connection, Rejection
 from saas.tenancy import scope
 from tests.factories import make_user
 from tests.leads.factories import make_connection
@@ -64,3 +65,14 @@ def test_staff_pause_and_go_on_and_are_told_what_could_not_be(
     assert act("resume") == ["1 done."]
     with scope(brand):
         assert Backfill.objects.get().state == "running"
+
+
+def test_staff_watch_changes_of_many_leads(staff: Client, brand: Any) -> None:
+    with scope(brand):
+        job = BulkJob.objects.create(what="tag", label="Hot", request_key=uuid.uuid4(), seen=77)
+    page = staff.get("/admin/leads/bulkjob/").content.decode()
+    assert (brand.name in page, ">77<" in page) == (True, True)
+    one = staff.get(f"/admin/leads/bulkjob/{job.pk}/change/")
+    assert one.status_code == 200
+    assert "Hot" in one.content.decode()
+    assert staff.post(f"/admin/leads/bulkjob/{job.pk}/change/", {}).status_code == 403

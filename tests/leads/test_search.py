@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -192,10 +193,17 @@ ORDERS = {
     size=st.integers(1, 5),
     filters=st.sampled_from([Filters(), Filters(status="STARTED"), Filters(q="lead")]),
     in_campaign=st.booleans(),
+    tagged=st.booleans(),
     sort=st.sampled_from(Sort),
 )
 def test_walking_forward_and_back_meets_each_lead_once(
-    scoped: Any, moments: list[int], size: int, filters: Filters, in_campaign: bool, sort: Sort
+    scoped: Any,
+    moments: list[int],
+    size: int,
+    filters: Filters,
+    in_campaign: bool,
+    tagged: bool,
+    sort: Sort,
 ) -> None:
     """Many leads of the same moment, pages of any size, from any lead to the one beside it."""
     Lead.objects.all().delete()
@@ -207,6 +215,13 @@ def test_walking_forward_and_back_meets_each_lead_once(
     leads.merge(brand_id=scoped.pk, campaign_id=campaign.pk, rows=rows)
     chosen = Filters(campaign=campaign.pk, status=filters.status) if in_campaign else filters
     there = Lead.objects.filter(status=chosen.status) if chosen.status else Lead.objects.all()
+    if tagged:
+        tag = Tag.objects.get_or_create(name="every second")[0]
+        there = there.filter(id__in=[lead.id for lead in Lead.objects.order_by("email")[::2]])
+        for lead in Lead.objects.order_by("email")[::2]:
+            at = lead.last_activity_at
+            LeadTag.objects.create(tag=tag, lead_id=lead.id, added_at=JOINED, last_activity_at=at)
+        chosen = replace(chosen, tag=tag.pk)
     ordered = list(there.order_by(*ORDERS[sort]))
     expected = [lead.email for lead in ordered]
     with pytest.MonkeyPatch.context() as patch:

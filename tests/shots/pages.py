@@ -170,6 +170,7 @@ CONSOLE = {
     "operations": "billing/stripeoperation",
     "backfills": "leads/backfill",
     "connections": "leads/connection",
+    "bulk-changes": "leads/bulkjob",
     "servers": "vpn/server",
     "devices": "vpn/device",
     "audit": "auditlog/logentry",
