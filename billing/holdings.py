@@ -30,8 +30,12 @@ def _invoices(brand_id: int) -> Iterator[dict[str, Any]]:
 def _refuse_while_charged(_: Brand, __: User) -> None:
     """Nobody may be charged for a brand that is gone."""
     running = subscriptions.live()
-    if running and not running.cancel_at_period_end:
-        raise Refused("subscription_runs", "Cancel your plan under Billing first.")
+    wish = subscriptions.wish(running) if running else None
+    if running and (not running.cancel_at_period_end or wish is False):
+        words = "Cancel your plan under Billing first."
+        if wish:
+            words = "Your cancellation is on its way to Stripe. Try again in a few minutes."
+        raise Refused("subscription_runs", words)
 
 
 def register() -> None:

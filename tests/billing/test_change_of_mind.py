@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts import privacy
 from billing import operations, subscriptions
 from billing.models import StripeOperation, Subscription
 from saas.errors import Refused
@@ -249,3 +250,27 @@ def wait_for(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def refusal_to_delete(brand: Any, owner: Any) -> str:
+    try:
+        with scope(brand):
+            privacy.request_erasure(brand, actor=owner)
+    except Refused as e:
+        return e.message
+    return ""
+
+
+def test_a_brand_is_not_deleted_while_the_last_word_is_on_its_way(
+    customer: Client, brand: Any, owner: Any, stripe: Stripe
+) -> None:
+    """It would be charged for a brand that is gone, with nothing left that tells Stripe."""
+    fail(stripe, times=1)
+    ask(customer, brand, "cancel")
+    assert "Your cancellation is on its way to Stripe." in refusal_to_delete(brand, owner)
+    sweep(stripe)
+    fail(stripe, times=1)
+    ask(customer, brand, "resume")
+    assert refusal_to_delete(brand, owner) == "Cancel your plan under Billing first."
+    assert "Your plan ends with the period" in ask(customer, brand, "cancel")
+    assert refusal_to_delete(brand, owner) == ""
