@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts import signup
 from accounts.models import Brand, User
+from accounts.names import NameField
 from accounts.roles import Role
 
 ROLE_WORDS = {
@@ -35,16 +36,10 @@ def zone_choices() -> list[tuple[str, str]]:
     return [("UTC", "UTC"), *((n, n.replace("_", " ")) for n in names)]
 
 
-class BrandNameField(forms.CharField):
+class BrandNameField(NameField):
     def __init__(self, **kwargs: Any) -> None:
         widget = forms.TextInput(attrs={"autocomplete": "organization"})
         super().__init__(**{"label": "Brand name", "max_length": 80, "widget": widget, **kwargs})
-
-    def clean(self, value: Any) -> str:
-        name = " ".join(str(super().clean(value)).split())
-        if not all(character.isprintable() for character in name):
-            raise forms.ValidationError("Use letters, digits and ordinary signs.")
-        return name
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]
@@ -108,7 +103,7 @@ class BrandForm(forms.ModelForm[Brand]):
 
 
 class ProfileForm(forms.ModelForm[User]):
-    name = forms.CharField(
+    name = NameField(
         label="Your name",
         max_length=120,
         required=False,

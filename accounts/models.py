@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
+from accounts.names import validate_name
 from accounts.roles import Role
 from saas.crypto import SealedField
 from saas.leases import LeasedModel
@@ -41,7 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         error_messages={"unique": "There is already an account with this e-mail address."},
     )
-    name = models.CharField(max_length=120, blank=True, default="")
+    name = models.CharField(max_length=120, blank=True, default="", validators=[validate_name])
     time_zone = models.CharField(max_length=64, blank=True, default="")
     is_staff = models.BooleanField("staff", default=False)
     is_active = models.BooleanField("active", default=True)
@@ -121,7 +122,7 @@ class Mail(LeasedModel):
 class Brand(models.Model):
     """The tenant. Its own table is under row-level security by `id`: see accounts.brands."""
 
-    name = models.CharField(max_length=80)
+    name = models.CharField(max_length=80, validators=[validate_name])
     slug = models.SlugField(max_length=60, unique=True)
     email = models.EmailField("billing e-mail", max_length=254)
     time_zone = models.CharField(max_length=64, default="UTC")
