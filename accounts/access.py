@@ -41,3 +41,9 @@ def to_login(request: HttpRequest) -> HttpResponseBase:
         # A live part can't show a login page: the whole page goes there.
         return HttpResponse(status=200, headers={"HX-Redirect": response.url})
     return response
+
+
+def leads_to_login(response: HttpResponseBase) -> bool:
+    """Tell whether `response` sends the person to the login page, and from there back."""
+    url = response.headers.get("Location") or response.headers.get("HX-Redirect") or ""
+    return url.startswith(f"{resolve_url(settings.LOGIN_URL)}?")

@@ -157,7 +157,8 @@ class DeleteBrandForm(forms.Form):
     def __init__(self, *args: Any, brand: Brand, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.brand = brand
-        self.fields["name"].widget.attrs["autocomplete"] = "off"
+        attrs = {"autocomplete": "off", "data-not-kept": True}  # typed anew, each time
+        self.fields["name"].widget.attrs.update(attrs)
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"].strip()

@@ -133,7 +133,7 @@ def create(*, email: str, role: str, actor: User) -> Invitation:
     An offer that ran out makes way. Raises Refused for a member, someone invited already, or when
     no place is left. The caller has checked that `actor` may give `role` (accounts.team).
     """
-    brand = _locked_brand()
+    brand = locked_brand()
     if Membership.objects.filter(user__email=email).exists():
         raise Refused("already_member", f"{email} is in the team already.")
     for earlier in Invitation.objects.select_for_update(of=("self",)).filter(
@@ -158,7 +158,7 @@ def send_again(invitation: Invitation, *, actor: User) -> None:
 
     Locks the brand. Raises Refused for a closed offer, or one that ran out when no place is left.
     """
-    brand = _locked_brand()
+    brand = locked_brand()
     invitation.refresh_from_db(from_queryset=Invitation.objects.select_for_update(of=("self",)))
     if state(invitation) == "expired":
         seats.need_one_to_offer(brand.pk)
@@ -180,7 +180,7 @@ def revoke(invitation: Invitation, *, actor: User) -> None:
         audit.record("invitation.revoked", invitation, actor=actor)
 
 
-def _locked_brand() -> Brand:
+def locked_brand() -> Brand:
     """The scope's brand, locked, so that its invitations and places change one after the other."""
     brand: Brand = Brand.objects.select_for_update(no_key=True).get()
     if brand.erase_requested_at:

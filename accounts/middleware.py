@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import brands, sessions
-from accounts.access import page_of, to_login
+from accounts.access import leads_to_login, page_of, to_login
 from accounts.models import Brand, Membership
 from accounts.requests import BrandRequest
 from accounts.roles import allows
@@ -36,7 +36,8 @@ class SessionTimeouts:
     """Ends sessions by idle and absolute time-out, and renews keys after a change of rights.
 
     The request goes on as an anonymous one: pages that need a login send the person there and back
-    (accounts.access), public ones just show.
+    (accounts.access), public ones just show. Whose form came too late is told that nothing was
+    saved.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -46,12 +47,16 @@ class SessionTimeouts:
         if request.user.is_authenticated:
             if sessions.expired(request.session):
                 sessions.end(request)
-                messages.info(request, "You were logged out to keep your account safe.")
+                if request.method != "POST":
+                    messages.info(request, "You were logged out to keep your account safe.")
             else:
                 if sessions.key_is_stale(request.session, request.user):
                     sessions.renew_key(request)
                 sessions.touch(request.session)
-        return self.get_response(request)
+        response = self.get_response(request)
+        if request.method == "POST" and leads_to_login(response):
+            messages.warning(request, "You were logged out, so nothing was saved. Log in to go on.")
+        return response
 
 
 class PersonContext:

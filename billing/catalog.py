@@ -30,7 +30,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """One thing a brand can be on. `prices` are per month; a plan without any can't be bought."""
+    """One thing a brand can be on. `prices` are per month; a plan without any can't be bought.
+
+    `features` are true of every plan of the product: plans differ in what `limits` enforces alone.
+    """
 
     key: str
     product: str
@@ -74,7 +77,7 @@ PLANS: dict[str, Plan] = {
             name="Growth",
             tagline="For teams that work their leads daily",
             limits=Limits(leads=250_000, connections=1, devices=5, members=10),
-            features=("Everything in Starter", "Roles for your team"),
+            features=("Everything in Starter",),
             prices={"usd": 14_900, "eur": 13_900, "gbp": 11_900, "jpy": 22_000},
             highlighted=True,
         ),
@@ -84,7 +87,7 @@ PLANS: dict[str, Plan] = {
             name="Scale",
             tagline="Agencies with many campaigns",
             limits=Limits(leads=20_000_000, connections=1, devices=20, members=50),
-            features=("Everything in Growth", "Your own SmartLead rate limit"),
+            features=("Everything in Growth",),
             prices={"usd": 49_900, "eur": 45_900, "gbp": 39_900, "jpy": 74_000},
         ),
         Plan(
@@ -102,7 +105,7 @@ PLANS: dict[str, Plan] = {
             name="VPN Team",
             tagline="Private access for a company",
             limits=Limits(leads=0, connections=0, devices=25, members=25),
-            features=("WireGuard on every system", "Devices for the whole team"),
+            features=("WireGuard on every system",),
             prices={"usd": 3_900, "eur": 3_900, "gbp": 3_200, "jpy": 5_800},
         ),
     )

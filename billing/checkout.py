@@ -22,6 +22,7 @@ from saas import audit
 from saas.errors import Misconfigured, Refused
 from saas.tenancy import everyone, scope
 
+MOST_TURNS = 5  # of closing what another tab opens meanwhile
 SESSION_LIFE = timedelta(hours=24)  # Stripe's default
 State = Checkout.State
 
@@ -29,27 +30,31 @@ State = Checkout.State
 def start(*, brand: Brand, plan: str, currency: str, actor: User) -> str:
     """Return the address of Stripe's payment page for this plan; call outside of any scope.
 
-    Safe to repeat and to race. Raises Refused("unknown_plan" | "already_subscribed"), Retryable
-    when Stripe doesn't answer, Misconfigured when the catalog isn't at Stripe.
+    Safe to repeat and to race: of clicks on different plans the last one's session stays open, and
+    no click is answered with another plan's. Raises Refused("unknown_plan" | "already_subscribed" |
+    "other_choice": clicks on other plans kept coming), Retryable when Stripe doesn't answer,
+    Misconfigured when the catalog isn't at Stripe.
     """
     chosen = catalog.PLANS.get(plan)
     if chosen is None or currency not in chosen.prices:
         raise Refused("unknown_plan", "This plan isn't for sale in this currency.")
     customer = customers.ensure(brand.pk)
     _learn_of_subscriptions(customer)
-    open_one = _open(brand.pk)
-    if open_one:
-        open_one = _settle(open_one, keep=(plan, currency))
     price = _price(chosen)
-    with scope(brand):
-        standing.locked(brand.pk)
-        refuse_when_subscribed()
-        open_ones = Checkout.objects.filter(state=State.OPEN).select_related("operation")
-        open_one = open_one or open_ones.first()
-        if open_one is None:
-            open_one = _begin(brand, chosen, currency, customer, price)
-            audit.record("checkout.started", open_one, actor=actor, changes={"plan": [None, plan]})
-    return str(operations.run(open_one.operation)["url"])
+    for _ in range(MOST_TURNS):
+        open_one = _open(brand.pk)
+        if open_one:
+            _settle(open_one, keep=(plan, currency))
+        with scope(brand):
+            standing.locked(brand.pk)
+            refuse_when_subscribed()
+            mine = Checkout.objects.filter(state=State.OPEN).select_related("operation").first()
+            if mine is None:
+                mine = _begin(brand, chosen, currency, customer, price)
+                audit.record("checkout.started", mine, actor=actor, changes={"plan": [None, plan]})
+        if (mine.plan, mine.currency) == (plan, currency):
+            return str(operations.run(mine.operation)["url"])
+    raise Refused("other_choice", "Another plan was chosen in the same moment. Choose again.")
 
 
 def refuse_when_subscribed() -> None:
@@ -71,23 +76,20 @@ def _open(brand_id: int) -> Checkout | None:
         return found
 
 
-def _settle(checkout: Checkout, keep: tuple[str, str]) -> Checkout | None:
-    """Return the open checkout if it is still good for `keep`; otherwise close it at Stripe."""
+def _settle(checkout: Checkout, keep: tuple[str, str]) -> None:
+    """Learn at Stripe how far an open checkout is, and close it there unless it is for `keep`."""
     session = str(operations.run(checkout.operation)["id"])  # finishes one that was cut short
     refresh(session)
     with scope(checkout.brand_id):
         checkout = Checkout.objects.select_related("operation").get(pk=checkout.pk)
-        if checkout.state != State.OPEN:
-            return None
-        if (checkout.plan, checkout.currency) == keep:
-            return checkout
+        if checkout.state != State.OPEN or (checkout.plan, checkout.currency) == keep:
+            return
         standing.locked(checkout.brand_id)
         closing = operations.begin(EXPIRE, subject=session, params={"_session": session})
     try:
         operations.run(closing)
     except Refused:
         refresh(session)  # it was paid, or ran out, in this moment
-    return None
 
 
 def _price(plan: catalog.Plan) -> str:

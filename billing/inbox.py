@@ -1,9 +1,10 @@
 """Stripe's events, worked off from the inbox: our projection, then dj-stripe's mirror.
 
 The projection comes first, because money and access must not wait for the mirror. Both refetch, so
-working an event twice, late or out of order is harmless. A failure of the moment is tried again
-after a while for as long as it lasts; an event that can't be understood is parked after
-MOST_ATTEMPTS with its reason, for a person to look at and retry.
+working an event twice, late or out of order is harmless. A failure of the moment (Stripe's, or a
+database that is away, busy or in a deadlock) is tried again after a while for as long as it lasts;
+an event that can't be understood, or that the database can't hold, is parked after MOST_ATTEMPTS
+with its reason, for a person to look at and retry.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import stripe
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import Max
 from django.utils import timezone
 
@@ -45,6 +46,7 @@ POISON = (
     HarborError,
     stripe.StripeError,
     DatabaseError,
+    InterfaceError,
     LookupError,
     TypeError,
     ValueError,
@@ -52,6 +54,8 @@ POISON = (
     ArithmeticError,
     RecursionError,
 )
+
+PASSING = (Retryable, OperationalError, InterfaceError)  # a deadlock is an OperationalError
 
 _last_wake = 0.0
 
@@ -114,7 +118,7 @@ def _process(event: dict[str, Any]) -> str:
 
 
 def _postpone(row: StripeInbox, error: Exception) -> None:
-    passing = isinstance(error, Retryable | DatabaseError)
+    passing = isinstance(error, PASSING)
     parked = row.attempts >= MOST_ATTEMPTS and not passing
     asked = error.after if isinstance(error, Retryable) else 0.0
     wait = max(asked, min(5.0 * 2 ** min(row.attempts, 8), 600.0))

@@ -8,6 +8,10 @@ Dying anywhere leaves a pending row. Sending it again with the same key gives th
 (Stripe keeps keys for at least 24 hours). A key that is older, or that Stripe burnt with a failure,
 is never sent again: the kind's `look` asks Stripe whether the effect is there, and only its absence
 lets the operation go on with a new key.
+
+Wishes that contradict each other stand in one line (`Kind.line`): the newest is the last word. It
+replaces those before it, and waits for one that is at Stripe at this moment, so that the last word
+is also the last to arrive.
 """
 
 from __future__ import annotations
@@ -20,13 +24,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db import models
 from django.utils import timezone
 
 from billing import gateway
 from billing.models import StripeOperation
 from saas.celery import wake
 from saas.errors import Bug, Misconfigured, Refused, Retryable
-from saas.leases import LeaseLost, claim, hold
+from saas.leases import LeaseLost, claim, free, hold
 from saas.tenancy import everyone, scope
 
 log = structlog.get_logger(__name__)
@@ -48,6 +53,7 @@ class Kind:
     Stripe. `look` returns the effect if Stripe has it already. `effect` runs in the transaction of
     a success, `refusal` in that of a failure. `tagged`: the object's metadata gets the operation's
     id, for `look`. `give_up_when_stale`: a wish too old to fulfil unasked (a person has gone away).
+    `line`: the parameter whose operations replace each other (module docstring).
     """
 
     name: str
@@ -58,6 +64,7 @@ class Kind:
     method: gateway.Method = "post"
     tagged: bool = False
     give_up_when_stale: bool = False
+    line: str = ""
 
 
 _kinds: dict[str, Kind] = {}
@@ -88,6 +95,9 @@ def begin(kind: Kind, *, subject: str, params: Mapping[str, Any]) -> StripeOpera
             metadata = {**params.get("metadata", {}), "operation": str(operation.pk)}
             operation.params["metadata"] = metadata
         operation.save(force_insert=True)
+        if kind.line:
+            operation.refresh_from_db(fields=["created_at"])
+            _overtake(operation)
     wake("billing.operations.run", str(operation.pk), after=30)
     return operation
 
@@ -121,16 +131,21 @@ def execute(operation: StripeOperation) -> StripeOperation:
     if claimed is None:
         return _reread(operation)
     try:
+        return _attempt(claimed)
+    except LeaseLost:
+        log.warning("stripe.lease_lost", operation=str(claimed.pk), kind=claimed.kind)
+        return _reread(operation)
+
+
+def _attempt(claimed: StripeOperation) -> StripeOperation:
+    try:
         result = _send(claimed)
-        return _finish(claimed, state=State.DONE, result=result, error_code="", last_error="")
     except Refused as e:
         log.warning("stripe.refused", operation=str(claimed.pk), kind=claimed.kind, code=e.code)
         return _finish(claimed, state=State.FAILED, error_code=e.code[:100], last_error=e.message)
     except (Retryable, Misconfigured) as e:
         return _postpone(claimed, e)
-    except LeaseLost:
-        log.warning("stripe.lease_lost", operation=str(claimed.pk), kind=claimed.kind)
-        return _reread(operation)
+    return _finish(claimed, state=State.DONE, result=result, error_code="", last_error="")
 
 
 def _reread(operation: StripeOperation) -> StripeOperation:
@@ -142,6 +157,8 @@ def _reread(operation: StripeOperation) -> StripeOperation:
 def _claim(operation: StripeOperation) -> StripeOperation | None:
     with _sight(operation):
         rows = StripeOperation.objects.filter(pk=operation.pk, state=State.PENDING)
+        if _overtake(operation):
+            return None
         claimed = claim(rows, seconds=LEASE)
         if not claimed:
             return None
@@ -150,6 +167,34 @@ def _claim(operation: StripeOperation) -> StripeOperation | None:
             row.keyed_at = timezone.now()
             row.save(update_fields=["keyed_at"])
         return row
+
+
+def in_line(kind: Kind, value: str) -> models.QuerySet[StripeOperation]:
+    """Return the operations of one line of the scope, the newest first."""
+    rows = StripeOperation.objects.filter(kind=kind.name, **{f"params__{kind.line}": value})
+    return rows.order_by("-created_at", "-pk")
+
+
+def _overtake(operation: StripeOperation) -> bool:
+    """Drop what stands before the operation in its line; tell whether one of it is at Stripe.
+
+    Locks what it drops; one that is being claimed is passed over, and counts as being at Stripe.
+    """
+    kind = _kinds[operation.kind]
+    if not kind.line:
+        return False
+    before = in_line(kind, operation.params[kind.line]).filter(created_at__lt=operation.created_at)
+    waiting = before.filter(free(), state__in=(State.PENDING, State.STUCK))
+    waiting = waiting.select_for_update(skip_locked=True, no_key=True, of=("self",))
+    StripeOperation.objects.filter(pk__in=[row.pk for row in waiting]).update(
+        state=State.FAILED,
+        lease_until=None,
+        lease_token=None,  # a holder that is late finds its lease lost
+        finished_at=timezone.now(),
+        error_code="superseded",
+        last_error="A later choice took the place of this one.",
+    )
+    return bool(before.filter(state=State.PENDING).exists())
 
 
 def _send(row: StripeOperation) -> gateway.Object:

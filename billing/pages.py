@@ -52,6 +52,9 @@ def overview(brand_id: int) -> dict[str, Any]:
     """Return what the billing page shows."""
     rights = entitlements.of(brand_id)
     subscription = subscriptions.live()
+    wish = subscriptions.wish(subscription) if subscription else None
+    known = bool(subscription and subscription.cancel_at_period_end)
+    ending = known if wish is None else wish
     return {
         "rights": rights,
         "plan": catalog.PLANS.get(rights.plan),
@@ -60,14 +63,14 @@ def overview(brand_id: int) -> dict[str, Any]:
         "uses": _uses(brand_id, rights),
         "next_invoice": _next_invoice(subscription),
         "invoices": _invoices(),
-        "held": _held(brand_id, subscription),
+        "ending": ending,
+        "on_its_way": ending != known,
+        "held": _held(brand_id) if subscription and not ending else {},
     }
 
 
-def _held(brand_id: int, subscription: Subscription | None) -> dict[str, int | None]:
-    """Count what the end of a plan would touch, where it can be cancelled."""
-    if subscription is None or subscription.cancel_at_period_end:
-        return {}
+def _held(brand_id: int) -> dict[str, int | None]:
+    """Count what the end of a plan would touch."""
     return {name: _count(name, brand_id) for name in ("leads", "devices")}
 
 

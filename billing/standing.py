@@ -20,7 +20,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from accounts.models import User
-from billing import catalog, entitlements
+from billing import catalog, entitlements, letters
 from billing.models import LIVE_STATUSES, BillingAccount, Standing, Subscription
 from saas import audit
 from saas.errors import Misconfigured
@@ -89,8 +89,9 @@ def settle(
 ) -> None:
     """Move a locked account to where its subscription says, in the caller's transaction.
 
-    Audits and tells the listeners of `entitlements.on_change` only when something moved. Safe to
-    repeat. Raises Misconfigured for a plan that the catalog doesn't know.
+    Audits, tells the listeners of `entitlements.on_change` and writes the mail of a failed payment
+    only when something moved. Safe to repeat. Raises Misconfigured for a plan that the catalog
+    doesn't know.
     """
     target = position(_known(account), account.trial_ends_at, now)
     before = Position(account.plan, Standing(account.standing), account.grace_until)
@@ -109,6 +110,8 @@ def settle(
     }
     audit.record(action, account, actor=actor, reason=reason, changes=changes)
     entitlements.changed(account.brand_id)
+    if target.standing == Standing.PAST_DUE != before.standing:
+        letters.payment_failed(account)
 
 
 def _known(account: BillingAccount) -> Known | None:

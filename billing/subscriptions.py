@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from django.utils import timezone
+
 from accounts.models import Brand, User
 from billing import gateway, operations, projection, standing
 from billing.models import LIVE_STATUSES, StripeOperation, Subscription
 from saas import audit
-from saas.errors import Refused
+from saas.errors import Refused, Retryable
 from saas.tenancy import scope
 
 
@@ -23,41 +27,54 @@ def resume(*, brand: Brand, actor: User) -> None:
 def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None:
     """Tell Stripe, then project what it now says. Call outside of any scope.
 
-    Raises Refused("no_subscription"), or Retryable when Stripe doesn't answer: the wish is kept and
-    carried out later.
+    The last word counts: the newest wish replaces those that wait, and follows one that is at
+    Stripe (`operations.Kind.line`). It is sent even if our row seems to agree with it, since an
+    earlier wish may have arrived without our knowing. Locks the account while it is written.
+
+    Raises Refused("no_subscription"; "superseded" by a later wish), or Retryable or Misconfigured
+    when Stripe gives no answer: the wish is kept then, and the sweep carries it out.
     """
     with scope(brand):
         standing.locked(brand.pk)
         row = live()
         if row is None:
             raise Refused("no_subscription", "You have no plan to change.")
-        if row.cancel_at_period_end == ending:
-            return
-        _withdraw(row.stripe_id)
-        operation = operations.begin(
-            UPDATE,
-            subject=f"{row.stripe_id} {'ends' if ending else 'goes on'}",
-            params={"_subscription": row.stripe_id, "cancel_at_period_end": ending},
-        )
-        audit.record(
-            "subscription.cancelled" if ending else "subscription.resumed",
-            row,
-            actor=actor,
-            reason=reason,
-            changes={"cancel_at_period_end": [not ending, ending]},
-        )
+        operation = _waiting(row)
+        if operation is None or operation.params["cancel_at_period_end"] != ending:
+            operation = _begin(row, ending=ending)
+            audit.record(
+                "subscription.cancelled" if ending else "subscription.resumed",
+                row,
+                actor=actor,
+                reason=reason,
+                changes={"cancel_at_period_end": [not ending, ending]},
+            )
     operations.run(operation)
-    projection.subscription(row.stripe_id)
+    with suppress(Retryable):  # it is done at Stripe, whose event brings the news too
+        projection.subscription(row.stripe_id)
 
 
-def _withdraw(stripe_id: str) -> None:
-    """The last word counts: an opposite wish that still waits is not sent any more."""
-    waiting = StripeOperation.objects.filter(
-        kind=UPDATE.name, params___subscription=stripe_id, state=StripeOperation.State.PENDING
+def _begin(row: Subscription, *, ending: bool) -> StripeOperation:
+    word = "ends" if ending else "goes on"
+    return operations.begin(
+        UPDATE,
+        subject=f"{row.stripe_id} {word}, said {timezone.now().isoformat()}",
+        params={"_subscription": row.stripe_id, "cancel_at_period_end": ending},
     )
-    waiting.filter(lease_until=None).update(
-        state=StripeOperation.State.FAILED, error_code="superseded"
-    )
+
+
+def _waiting(row: Subscription) -> StripeOperation | None:
+    """The last wish about a subscription of the scope, if Stripe has not answered it yet."""
+    pending = operations.in_line(UPDATE, row.stripe_id).filter(state=StripeOperation.State.PENDING)
+    found: StripeOperation | None = pending.first()
+    return found
+
+
+def wish(row: Subscription) -> bool | None:
+    """Tell whether a subscription of the scope is going to end (True) or to go on (False) by a
+    wish that is still on its way to Stripe; None when there is none."""
+    operation = _waiting(row)
+    return operation.params["cancel_at_period_end"] if operation else None
 
 
 def live() -> Subscription | None:
@@ -100,6 +117,7 @@ UPDATE = operations.register(
         "/v1/subscriptions/{_subscription}",
         _look_updated,
         give_up_when_stale=True,
+        line="_subscription",
     )
 )
 CANCEL_NOW = operations.register(

@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 View = Callable[Concatenate[BrandRequest, P], HttpResponse]
 
+ASK_AGAIN = "Try again in a minute."
+CANCELS_LATER = "Your cancellation is kept, and is carried out by itself as soon as Stripe answers."
+RESUMES_LATER = "Your plan is to go on: we tell Stripe by ourselves as soon as it answers."
 LATE_AFTER = 5  # polls of the return page before we ask Stripe ourselves
 
 
@@ -48,23 +51,29 @@ def _may_manage(request: BrandRequest) -> bool:
     return allows(request.membership.role, Permission.MANAGE_BILLING)
 
 
-def tells_refusals(view: View[P]) -> View[P]:
-    """Turn a refusal or an outage into a message on the billing page."""
+def tells_refusals(then: str) -> Callable[[View[P]], View[P]]:
+    """Turn a refusal or an outage into a message on the billing page.
 
-    @wraps(view)
-    def guarded(request: BrandRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except Refused as e:
-            messages.error(request, e.message)
-        except Retryable:
-            messages.error(request, "We couldn't reach Stripe just now. Try again in a minute.")
-        except Misconfigured:
-            log.exception("billing.misconfigured")
-            messages.error(request, "Payments are not available at the moment. We are on it.")
-        return redirect("billing:overview", slug=request.brand.slug)
+    `then` says what an outage means for what was asked: to be asked again, or kept and done later.
+    """
 
-    return guarded
+    def guard(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: BrandRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            try:
+                return view(request, *args, **kwargs)
+            except Refused as e:
+                messages.error(request, e.message)
+            except Retryable:
+                messages.error(request, f"We couldn't reach Stripe just now. {then}")
+            except Misconfigured:
+                log.exception("billing.misconfigured")
+                messages.error(request, f"Payments are not available at the moment. {then}")
+            return redirect("billing:overview", slug=request.brand.slug)
+
+        return guarded
+
+    return guard
 
 
 @require_GET
@@ -100,7 +109,7 @@ def currency_of(wanted: str | None) -> str:
 
 @require_POST
 @requires(Permission.MANAGE_BILLING, scoped=False)
-@tells_refusals
+@tells_refusals(ASK_AGAIN)
 def start_checkout(request: BrandRequest) -> HttpResponse:
     """Send the person to Stripe's payment page."""
     url = checkout.start(
@@ -114,7 +123,7 @@ def start_checkout(request: BrandRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MANAGE_BILLING, scoped=False)
-@tells_refusals
+@tells_refusals(ASK_AGAIN)
 def open_portal(request: BrandRequest) -> HttpResponse:
     """Send the person to Stripe's portal: cards, invoices, billing address."""
     url = checkout.portal(brand=_brand(request), actor=request.user)
@@ -123,7 +132,7 @@ def open_portal(request: BrandRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MANAGE_BILLING, scoped=False)
-@tells_refusals
+@tells_refusals(CANCELS_LATER)
 def cancel(request: BrandRequest) -> HttpResponse:
     """End the subscription with its period."""
     reason = request.POST.get("reason", "").replace("\x00", "")[:200]
@@ -134,7 +143,7 @@ def cancel(request: BrandRequest) -> HttpResponse:
 
 @require_POST
 @requires(Permission.MANAGE_BILLING, scoped=False)
-@tells_refusals
+@tells_refusals(RESUMES_LATER)
 def resume(request: BrandRequest) -> HttpResponse:
     """Take the cancellation back."""
     subscriptions.resume(brand=_brand(request), actor=request.user)

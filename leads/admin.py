@@ -14,7 +14,19 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from leads.backfill import control
-from leads.models import Backfill, BulkJob, Campaign, Connection, Cursor, Rejection
+from leads.hooks import inbox
+from leads.models import (
+    Backfill,
+    BulkJob,
+    Campaign,
+    Connection,
+    Cursor,
+    Delivery,
+    Import,
+    Rejection,
+)
+from leads.smartlead.gate import of as gate_of
+from saas import audit
 from saas.errors import Refused
 
 
@@ -33,11 +45,19 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnly):
-    list_display = ("brand", "state", "key_hint", "calls_per_minute", "in_flight", "checked_at")
+    list_display = (
+        "brand", "state", "key_hint", "calls_per_minute", "in_flight", "breaker", "checked_at",
+    )  # fmt: skip
     list_filter = ("state",)
     list_select_related = ("brand",)
     search_fields = ("brand__name", "brand__slug")
     exclude = ("api_key",)
+
+    @admin.display(description="breaker")
+    def breaker(self, row: Connection) -> str:
+        state = gate_of(row).brand.state()
+        seconds = f" for {round(state.retry_in)} s" if state.retry_in else ""
+        return state.name.replace("_", " ") + seconds
 
 
 @admin.register(Campaign)
@@ -67,6 +87,42 @@ class BulkJobAdmin(ReadOnly):
     exclude = ("leads",)  # up to 10,000 numbers
 
 
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "type", "state", "attempts", "received_at", "note", "last_error",
+    )  # fmt: skip
+    list_filter = ("state", "type")
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    actions = ("retry",)
+    show_full_result_count = False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("leads.change_delivery")
+
+    @admin.action(description="Try again what was given up", permissions=["retry"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        actor = request.user if isinstance(request.user, User) else None
+        parked = list(rows.filter(state=Delivery.State.PARKED))
+        for row in parked:
+            audit.record("smartlead_event.retried", row, actor=actor)
+        count = inbox.retry(row.pk for row in parked)
+        self.message_user(request, f"{count} will be tried again.", messages.SUCCESS)
+
+
+@admin.register(Import)
+class ImportAdmin(ReadOnly):
+    list_display = (
+        "id", "brand", "state", "size", "rows", "done", "leads_new", "left_out", "touched_at",
+        "attempts", "last_error",
+    )  # fmt: skip
+    list_filter = ("state",)
+    list_select_related = ("brand",)
+    search_fields = ("brand__name", "brand__slug")
+    exclude = ("lease_token",)
+
+
 class CursorInline(admin.TabularInline[Cursor, Backfill]):
     model = Cursor
     template = "admin/rows.html"
@@ -82,10 +138,10 @@ class CursorInline(admin.TabularInline[Cursor, Backfill]):
 @admin.register(Backfill)
 class BackfillAdmin(ReadOnly):
     list_display = (
-        "id", "brand", "state", "phase", "wait", "leads_new", "messages_new", "calls", "due_at",
-        "lease_until", "attempts", "last_error",
+        "id", "brand", "kind", "state", "phase", "wait", "leads_new", "messages_new", "calls",
+        "due_at", "lease_until", "attempts", "last_error",
     )  # fmt: skip
-    list_filter = ("state", "phase", "wait")
+    list_filter = ("kind", "state", "phase", "wait")
     list_select_related = ("brand",)
     search_fields = ("brand__name", "brand__slug")
     inlines = (CursorInline,)

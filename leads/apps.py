@@ -13,6 +13,10 @@ class LeadsConfig(AppConfig):
     def ready(self) -> None:
         from billing import entitlements
         from leads import cards, holdings  # noqa: F401 - they register themselves
-        from leads.backfill import listeners
+        from leads.backfill import gauges, listeners
+        from leads.hooks import gauges as hook_gauges
+        from saas.observability import metrics
 
+        metrics.gauges(gauges.gauges)
+        metrics.gauges(hook_gauges.gauges)
         entitlements.on_change(listeners.rights_changed)

@@ -19,7 +19,7 @@ from leads.views.leads import statuses
 
 def _backfill(request: BrandRequest) -> dict[str, Any] | None:  # noqa: ARG001
     row = control.live()
-    if row is None or row.state == Backfill.State.PLANNED:
+    if row is None or row.state == Backfill.State.PLANNED or row.kind == Backfill.Kind.SYNC:
         return None
     now = timezone.now()
     return {

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
+
 from django.utils import timezone
 
 from accounts import brands
 from accounts.models import User
+from accounts.roles import Permission, allows
 from billing import entitlements
 from leads import sources
 from leads.backfill import control
+from leads.hooks import remote
 from leads.models import Backfill, Connection
 from leads.smartlead import client, parse
+from leads.smartlead import gate as gates
 from leads.smartlead.gate import Gate
 from leads.smartlead.parse import CampaignInfo
 from saas import audit
@@ -43,7 +49,9 @@ def connect(*, brand_id: int, api_key: str, actor: User | None) -> Connection:
         if existing is None and entitlements.of(brand_id).connections < 1:
             raise Refused("no_connections", "Your plan does not include a SmartLead connection.")
     limit = existing.limit if existing else Limit(50, 60.0, 5)
-    found = parse.campaigns(Gate(brand_id, limit).call(lambda: client.campaigns(key)))
+    # The key's own account: what an earlier key used up, or was refused, is not this one's.
+    gate = Gate(brand_id, limit, account=gates.account_of(key))
+    found = parse.campaigns(gate.call(lambda: client.campaigns(key)))
     with scope(brand_id):
         brands.lock(brand_id)  # two first connections at once become one
         connection = _save(key, found, actor)
@@ -54,6 +62,8 @@ def connect(*, brand_id: int, api_key: str, actor: User | None) -> Connection:
 def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection:
     connection = Connection.objects.select_for_update(no_key=True).first() or Connection()
     action = "connection.replaced" if connection.pk else "connection.created"
+    if not connection.api_key or connection.api_key.reveal() != key:
+        connection.account = gates.account_of(key)
     connection.api_key = key
     # Of a short key, the last four characters would be too much of it.
     connection.key_hint = key[-HINT:] if len(key) >= 4 * HINT else ""
@@ -61,6 +71,7 @@ def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection
     connection.checked_at = timezone.now()
     connection.save()
     sources.save_campaigns(connection, found)
+    remote.want(connection.brand_id)
     audit.record(action, connection, actor=actor)
     return connection
 
@@ -72,8 +83,7 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection = Connection.objects.select_for_update(no_key=True).first()
         if connection is None or connection.state == Connection.State.DISCONNECTED:
             return False
-        run = control.live()
-        if run is not None:
+        for run in Backfill.objects.filter(state__in=Backfill.LIVE):
             control.cancel(brand_id=brand_id, backfill_id=run.pk, actor=actor)
         connection.api_key = ""
         connection.key_hint = ""
@@ -81,6 +91,22 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection.save()
         audit.record("connection.removed", connection, actor=actor)
     return True
+
+
+def set_schedule(*, brand_id: int, sync_every: int, actor: User | None) -> Connection:
+    """Have what is new fetched every so many minutes, 0 for never, once a backfill has ended."""
+    with scope(brand_id):
+        connection: Connection | None = Connection.objects.select_for_update(no_key=True).first()
+        if connection is None:
+            raise Refused("not_connected", "Connect SmartLead first.")
+        changes = {"sync_every": [connection.sync_every, sync_every]}
+        connection.sync_every = sync_every
+        if connection.synced_at:
+            due = connection.synced_at + timedelta(minutes=sync_every)
+            connection.sync_due_at = max(due, timezone.now())
+        connection.save(update_fields=["sync_every", "sync_due_at"])
+        audit.record("connection.schedule_changed", connection, actor=actor, changes=changes)
+        return connection
 
 
 def set_limits(
@@ -100,3 +126,59 @@ def set_limits(
         connection.save(update_fields=["calls_per_minute", "in_flight"])
         audit.record("connection.limits_changed", connection, actor=actor, changes=changes)
         return connection
+
+
+def share_limit(*, brand_id: int, other_id: int | None, actor: User) -> None:
+    """Count this brand's calls together with those of another brand of the person's, whose key is
+    of the same SmartLead account; None: by its own key again. Audited.
+
+    Raises Refused when there is no such brand with a connection, or the person does not manage it.
+    """
+    account = ""
+    if other_id:
+        if other_id not in {each.brand_id for each in neighbours(actor, of=brand_id)}:
+            raise Refused("no_such_brand", "Choose one of your connected brands.")
+        account = _account(other_id)
+    with scope(brand_id):
+        connection: Connection | None = Connection.objects.select_for_update(no_key=True).first()
+        if connection is None or not connection.usable:
+            raise Refused("not_connected", "Connect SmartLead first.")
+        wanted = account or gates.account_of(connection.api_key.reveal())
+        if connection.account == wanted:
+            return
+        connection.account = wanted
+        connection.save(update_fields=["account"])
+        audit.record(
+            "connection.limit_shared" if account else "connection.limit_own",
+            connection,
+            actor=actor,
+        )
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another connected brand of the person's; `shares` this brand's limit now."""
+
+    brand_id: int
+    name: str
+    shares: bool
+
+
+def neighbours(user: User, *, of: int) -> list[Neighbour]:
+    """Return the person's other connected brands whose connections they manage. Opens scopes."""
+    own = _account(of)
+    found = [
+        (place, _account(place.brand_id))
+        for place in brands.places(user)
+        if place.brand_id != of and allows(place.role, Permission.MANAGE_CONNECTIONS)
+    ]
+    return [Neighbour(p.brand_id, p.name, account == own) for p, account in found if account]
+
+
+def _account(brand_id: int) -> str:
+    """The account of a brand's connection; "" when it is not connected."""
+    with scope(brand_id):
+        connection = Connection.objects.first()
+        if connection is None or not connection.usable:
+            return ""
+        return connection.account or gates.account_of(connection.api_key.reveal())

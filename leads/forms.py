@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from django.db.models.functions import Lower
 from django.utils.formats import date_format
 
 from leads import search, words
+from leads.connections import Neighbour
 from leads.models import Campaign, Tag
 from leads.search import Filters, Sort
 
@@ -42,6 +44,47 @@ class LimitsForm(forms.Form):
     )
     in_flight = forms.IntegerField(
         label="Calls at once", min_value=1, max_value=20, help_text="5 suits most accounts."
+    )
+    shares_with = forms.TypedChoiceField(
+        label="Same SmartLead account as",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        help_text="SmartLead counts the calls of an account, whichever key makes them. Say so here,"
+        " and both brands keep to one limit together.",
+    )
+
+    def __init__(self, *args: Any, neighbours: Sequence[Neighbour] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not neighbours:
+            del self.fields["shares_with"]
+            return
+        choices = [(each.brand_id, each.name) for each in neighbours]
+        field = self.fields["shares_with"]
+        field.choices = [("", "No other brand"), *choices]  # type: ignore[attr-defined]
+        field.initial = next((each.brand_id for each in neighbours if each.shares), None)
+
+
+class ScheduleForm(forms.Form):
+    """How often what is new is fetched."""
+
+    sync_every = forms.TypedChoiceField(
+        label="How often",
+        coerce=int,
+        choices=words.PACES.items(),
+        help_text="What live updates missed comes in then, too. A few calls for each campaign.",
+    )
+
+
+class SecretForm(forms.Form):
+    """The `secret_key` that SmartLead sends with a webhook; empty for none."""
+
+    secret = forms.CharField(
+        label="Secret key",
+        required=False,
+        max_length=200,
+        help_text="Optional. From your webhook in SmartLead: events without it are refused then.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
 

@@ -8,11 +8,15 @@ from typing import Any
 from django.db import connection
 
 from accounts import privacy
+from leads.files import store
 from leads.models import (
     Backfill,
     BulkJob,
     Campaign,
     Connection,
+    Delivery,
+    Import,
+    ImportRejection,
     Lead,
     LeadChange,
     LeadTag,
@@ -67,6 +71,40 @@ def _messages(brand_id: int) -> Iterator[dict[str, Any]]:
 
 def _campaigns(brand_id: int) -> Iterator[dict[str, Any]]:
     yield from privacy.pages(brand_id, Campaign.objects.all, "remote_id", "name", "status")
+
+
+def _deliveries(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from privacy.pages(
+        brand_id, Delivery.objects.all, "type", "received_at", "state", "body", page=100
+    )
+
+
+def _erase_deliveries() -> int:
+    batch = Delivery.objects.values_list("pk", flat=True)[:BATCH]
+    deleted, _ = Delivery.objects.filter(pk__in=list(batch)).delete()
+    return deleted
+
+
+def _imports(brand_id: int) -> Iterator[dict[str, Any]]:
+    yield from privacy.pages(
+        brand_id, Import.objects.all, "name", "size", "state", "rows", "leads_new", "created_at",
+        "started_at", "ended_at",
+    )  # fmt: skip
+
+
+def _left_out(brand_id: int) -> Iterator[dict[str, Any]]:
+    rows = ImportRejection.objects.all
+    yield from privacy.pages(brand_id, rows, "job_id", "line", "detail", "cells")
+
+
+def _erase_imports() -> int:
+    """Delete a slice of one import, the file first; the emptied row goes last."""
+    row = Import.objects.order_by("id").first()
+    if row is None:
+        return 0
+    if not store.drop_some(row, *store.EVERYTHING):
+        row.delete()
+    return 1
 
 
 def _tags(brand_id: int) -> Iterator[dict[str, Any]]:
@@ -134,6 +172,9 @@ privacy.register(
     "leads", order=21, rows=_leads, noun="leads", count=Lead.objects.count, erase=_erase_leads
 )
 privacy.register("messages", order=22, rows=_messages, noun="messages", count=Message.objects.count)
+privacy.register("smartlead_events", order=23, rows=_deliveries, erase=_erase_deliveries)
+privacy.register("imports", order=23, rows=_imports, erase=_erase_imports)
+privacy.register("rows_left_out_of_imports", order=24, rows=_left_out)
 privacy.register("tags", order=23, rows=_tags)
 privacy.register("lead_tags", order=24, rows=_tagged)
 privacy.register("notes", order=25, rows=_notes, noun="notes", count=Note.objects.count)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils import timezone
+
 from leads.models import Campaign, Category, Connection
 from leads.smartlead.parse import CampaignInfo, CategoryInfo
 
 
 def save_campaigns(connection: Connection, found: Sequence[CampaignInfo]) -> list[Campaign]:
     """Insert or update the listed campaigns; return them in the order given. Safe to repeat."""
+    now = timezone.now()
     unique = {info.remote_id: info for info in found}
     Campaign.objects.bulk_create(
         [
@@ -18,13 +21,14 @@ def save_campaigns(connection: Connection, found: Sequence[CampaignInfo]) -> lis
                 remote_id=info.remote_id,
                 name=info.name,
                 status=info.status,
+                status_at=now,
                 started_at=info.created_at,
             )
             for info in unique.values()
         ],
         update_conflicts=True,
         unique_fields=["brand", "connection", "remote_id"],
-        update_fields=["name", "status", "started_at"],
+        update_fields=["name", "status", "status_at", "started_at"],
     )
     rows = {
         row.remote_id: row

@@ -46,8 +46,12 @@ FAILURE = (
 local s = redis.call('HMGET', KEYS[1], 'open_until', 'probe_until')
 if s[1] and not s[2] then return 0 end
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
+if redis.call('HSETNX', KEYS[1], 'from:' .. ARGV[4], 1) == 1 then
+  redis.call('HINCRBY', KEYS[1], 'sources', 1)
+end
+local sources = tonumber(redis.call('HGET', KEYS[1], 'sources'))
 redis.call('PEXPIRE', KEYS[1], 3600000)
-if s[1] or failures >= tonumber(ARGV[1]) then
+if s[1] or (failures >= tonumber(ARGV[1]) and sources >= tonumber(ARGV[3])) then
   redis.call('HSET', KEYS[1], 'open_until', now + tonumber(ARGV[2]))
   redis.call('HDEL', KEYS[1], 'probe_until')
   return 1
@@ -73,10 +77,15 @@ def _script(text: str) -> Any:
 
 
 class Breaker:
-    """The breaker called `name`, e.g. `smartlead:brand:7` or `smartlead`."""
+    """The breaker called `name`, e.g. `smartlead:brand:7` or `smartlead`.
 
-    def __init__(self, name: str) -> None:
+    It opens when FAILURES in a row came from at least `sources` different ones: what many share
+    must not be closed to all by the faults of one.
+    """
+
+    def __init__(self, name: str, *, sources: int = 1) -> None:
         self.name = name
+        self.sources = sources
         self._keys = [f"{valkey.PREFIX}breaker:{name}"]
 
     def admit(self) -> Wait | None:
@@ -93,9 +102,9 @@ class Breaker:
         """Report an answer of the service: closes a probed breaker, resets the count."""
         self._run(SUCCESS)
 
-    def failure(self) -> bool:
+    def failure(self, source: str = "") -> bool:
         """Report a fault of the service (not of the request). True: this one opened it."""
-        opened = bool(self._run(FAILURE, FAILURES, OPEN_SECONDS * 1000))
+        opened = bool(self._run(FAILURE, FAILURES, OPEN_SECONDS * 1000, self.sources, source))
         if opened:
             log.warning("breaker.opened", breaker=self.name, seconds=OPEN_SECONDS)
         return opened
@@ -111,7 +120,7 @@ class Breaker:
         left = (int(open_until) - int(now)) / 1000
         return State("open" if left > 0 else "half_open", max(0.0, left), int(failures or 0))
 
-    def _run(self, script: str, *args: int) -> Any:
+    def _run(self, script: str, *args: int | str) -> Any:
         try:
             return _script(script)(keys=self._keys, args=list(args))
         except (redis.ConnectionError, redis.TimeoutError) as e:

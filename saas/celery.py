@@ -63,6 +63,7 @@ app.autodiscover_tasks()
 
 app.conf.task_routes = {
     "leads.bulk": {"queue": "bulk"},
+    "leads.inbox.*": {"queue": "webhooks"},
     "leads.*": {"queue": "backfill"},
     "billing.inbox.*": {"queue": "webhooks"},
 }
@@ -72,8 +73,12 @@ app.conf.beat_schedule = {
     "sweep mails": {"task": "accounts.mail.sweep", "schedule": 30.0},
     "sweep erasures": {"task": "accounts.brand.sweep", "schedule": 300.0},
     "sweep sessions": {"task": "accounts.sessions.sweep", "schedule": 3600.0},
+    "sweep backfills": {"task": "leads.sweep", "schedule": 15.0},
+    "sweep imports": {"task": "leads.files.sweep", "schedule": 30.0},
     "sweep changes of leads": {"task": "leads.work.sweep", "schedule": 30.0},
     "vpn sweep": {"task": "vpn.sweep", "schedule": 30.0},
+    "start syncs": {"task": "leads.sync.due", "schedule": 60.0},
+    "smartlead inbox": {"task": "leads.inbox.sweep", "schedule": 20.0},
     "stripe inbox": {"task": "billing.inbox.sweep", "schedule": 20.0},
     "stripe catch-up": {"task": "billing.inbox.catch_up", "schedule": 600.0},
     "stripe operations": {"task": "billing.operations.sweep", "schedule": 30.0},

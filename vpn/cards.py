@@ -21,6 +21,7 @@ def _card(request: BrandRequest) -> dict[str, Any]:
     devices = selectors.visible(request.user, sees_all=sees_all)
     return {
         "room": room,
+        "may_create": allows(request.membership.role, Permission.USE_VPN),
         "connected": selectors.connected(devices, now),
         "month": selectors.used_this_month(devices, now),
     }

@@ -122,7 +122,7 @@ def member_remove(request: BrandRequest, pk: int) -> HttpResponse:
 @requires(Permission.VIEW)
 @require_POST
 def leave(request: BrandRequest) -> HttpResponse:
-    member = Membership.objects.select_related("user").get(pk=request.membership.pk)
+    member = get_object_or_404(Membership.objects.all(), pk=request.membership.pk)
     team.remove(member, actor=request.user)
     messages.success(request, f"You left {request.brand.name}.")
     return redirect("home")

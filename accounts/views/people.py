@@ -24,7 +24,7 @@ LAST_BRAND = "last_brand"
 @login_required
 @require_GET
 def home(request: PersonRequest) -> HttpResponse:
-    """Send the person to the brand they were in last, or else to a first one."""
+    """Send the person to the brand they were in last, or to make one; staff to the console."""
     try:
         slug = signup.settle(request.user)
     except Refused as refusal:
@@ -34,7 +34,7 @@ def home(request: PersonRequest) -> HttpResponse:
         return redirect("accounts:overview", slug)
     places = [place.slug for place in brands.places(request.user)]
     if not places:
-        return redirect("brand_new")
+        return redirect("admin:index" if request.user.is_staff else "brand_new")
     last = request.session.get(LAST_BRAND)
     return redirect("accounts:overview", last if last in places else places[0])
 

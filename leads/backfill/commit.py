@@ -7,23 +7,23 @@ was paused meanwhile, writes nothing. Committing the same answers twice changes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db.models import F
 from django.utils import timezone
 
 from leads import sources
-from leads.backfill import progress
+from leads.backfill import progress, tail, whole
 from leads.backfill.fetch import Result
-from leads.backfill.jobs import GIVE_UP, CampaignsJob, CategoriesJob, HistoryJob, PageJob
+from leads.backfill.jobs import GIVE_UP, AllJob, CampaignsJob, CategoriesJob, HistoryJob, PageJob
 from leads.ingest import leads, messages, rejections
 from leads.ingest.rows import BadRow, Merged, Parsed, Thread
 from leads.ingest.staging import run
 from leads.models import Backfill, Campaign, CampaignLead, Cursor
 from leads.smartlead.client import PAGE
 from leads.smartlead.errors import Empty, Missing, Unwanted
-from leads.smartlead.parse import CampaignInfo, History
+from leads.smartlead.parse import AllPage, CampaignInfo, History
 from saas.leases import hold
 from saas.tenancy import scope
 
@@ -31,6 +31,11 @@ NOTHING = Merged()
 TRIES = 12  # of a page, while SmartLead answers other calls
 REWINDS = 20
 MISSING_COSTS = 3  # tries; "no such thing" is rarely a fault
+
+HAPPENED = f"""
+UPDATE leads_campaignlead c SET history_at = '{leads.NEVER}' FROM leads_lead l
+WHERE l.brand_id = %(brand)s AND l.email = ANY(%(emails)s)
+  AND c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = l.id"""  # noqa: S608
 
 REPLIED = """
 UPDATE leads_campaignlead c SET history_rank = 0 FROM leads_lead l
@@ -60,6 +65,11 @@ class Delta:
     def refusal(self) -> str | None:
         return self.leads.refusal
 
+    @property
+    def leads_read(self) -> int:
+        """Leads that the cursors moved past: what was refused in part is read again later."""
+        return 0 if self.refusal else self.leads.seen
+
 
 class Stopped(Exception):
     """The run was paused, cancelled or parked by somebody else."""
@@ -88,11 +98,18 @@ def commit(backfill: Backfill, results: Sequence[Result], *, lease: float) -> De
 def _done(row: Backfill, result: Result) -> Delta:
     match result.job, result.value:
         case CampaignsJob(), found:
-            return Delta(histories=_compare(row, found))
+            spared = _compare(row, found)
+            if not row.has_campaigns:
+                tail.open_cursors(row, found)
+            return Delta(histories=spared)
         case CategoriesJob(), found:
             sources.save_categories(row.brand_id, found)
             row.has_categories = True
             return Delta()
+        case AllJob() as job, AllPage() as listed:
+            merged, bad = whole.done(row, job, listed, asked_at=result.asked_at)
+            known = [] if merged.refusal else bad
+            return Delta(leads=merged, rejected=_reject(row, "leads", known, None))
         case (PageJob(), Parsed()) | (HistoryJob(), History()):
             return Delta()  # merged together, by _pages and _histories
     raise AssertionError(result.job)
@@ -113,24 +130,36 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                 cursors[job.cursor_id] = cursor
                 if not page.rows and not page.bad and job.offset < (page.total or 0):
                     delta += _failed(row, Result(job, error=Empty()), alive=True)
-                elif job.replied:
-                    _raise_rank(row, job, page)
-                    _move(cursor, page)
-                else:
+                elif job.kind != Cursor.Kind.REPLIED:
                     wanted.append((job, page))
+                elif row.kind == Backfill.Kind.SYNC:
+                    wanted.append((job, _replied(page)))
+                else:
+                    _for_leads(REPLIED, row, job, page)
+                    _move(cursor, page)
     batches = [(job.campaign_id, page.rows) for job, page in wanted]
-    merged = leads.merge_all(brand_id=row.brand_id, batches=batches)
+    asked_at = min((result.asked_at for result in results), default=None)
+    merged = leads.merge_all(brand_id=row.brand_id, batches=batches, as_of=asked_at)
     for job, page in wanted:
+        if job.kind == Cursor.Kind.EVENTS:
+            _for_leads(HAPPENED, row, job, page)
+        # What has new leads in it is asked for again; what is of known ones is done with.
+        if merged.refusal and job.kind in (Cursor.Kind.LEADS, Cursor.Kind.CREATED):
+            continue
         delta += Delta(rejected=_reject(row, "leads", page.bad, job.campaign_id))
         cursor = cursors[job.cursor_id]
-        if merged.refusal is None and cursor.position == job.offset:
+        if cursor.position == job.offset:
             _move(cursor, page)
     return delta + Delta(leads=merged)
 
 
-def _raise_rank(row: Backfill, job: PageJob, page: Parsed) -> None:
+def _replied(page: Parsed) -> Parsed:
+    return replace(page, rows=[replace(lead, replied=True) for lead in page.rows])
+
+
+def _for_leads(sql: str, row: Backfill, job: PageJob, page: Parsed) -> None:
     emails = [lead.email for lead in page.rows]
-    run(REPLIED, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
+    run(sql, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
 
 
 def _cursor(job: PageJob) -> Cursor | None:
@@ -203,6 +232,8 @@ def _failed(row: Backfill, result: Result, *, alive: bool) -> Delta:
     if not alive:
         return Delta()
     match result.job:
+        case AllJob() as job if result.error is not None:
+            whole.failed(job, result.error)
         case PageJob() as job:
             return _page_failed(row, job, result)
         case HistoryJob() as job:
@@ -218,7 +249,9 @@ def _page_failed(row: Backfill, job: PageJob, result: Result) -> Delta:
         return Delta()
     cursor.failures += 1
     rejected = 0
-    if job.replied and (isinstance(result.error, Unwanted) or cursor.failures >= TRIES):
+    if job.kind == Cursor.Kind.REPLIED and (
+        isinstance(result.error, Unwanted) or cursor.failures >= TRIES
+    ):
         cursor.state = Cursor.State.SKIPPED  # only the order of the messages suffers
     elif cursor.failures >= TRIES:
         bad = BadRow(
@@ -254,7 +287,7 @@ def _history_failed(row: Backfill, job: HistoryJob, result: Result) -> Delta:
     return Delta(rejected=_reject(row, "messages", [bad], job.campaign_id), histories=1)
 
 
-def _reject(row: Backfill, source: str, bad: list[BadRow], campaign_id: int) -> int:
+def _reject(row: Backfill, source: str, bad: list[BadRow], campaign_id: int | None) -> int:
     return rejections.record(
         brand_id=row.brand_id,
         source=source,
@@ -270,15 +303,16 @@ def _count(row: Backfill, delta: Delta, results: Sequence[Result], *, lease: flo
     failed = len(errors) == len(results)
     Backfill.objects.filter(pk=row.pk).update(
         calls=F("calls") + len(results),
-        leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
+        leads_seen=F("leads_seen") + delta.leads_read,
         leads_new=F("leads_new") + delta.leads.new,
         leads_changed=F("leads_changed") + delta.leads.changed,
         messages_new=F("messages_new") + delta.messages.new,
         rejected=F("rejected") + delta.rejected,
         history_done=F("history_done") + delta.histories,
         has_categories=row.has_categories,
+        has_campaigns=row.has_campaigns,
         last_error=str(getattr(errors[-1], "detail", "") or errors[-1])[:300] if failed else "",
         lease_until=now + timedelta(seconds=lease),
         **({} if failed else {"attempts": 0, "pushbacks": 0}),
     )
-    progress.add(row, now, calls=len(results), leads=delta.leads.seen, messages=delta.messages.seen)
+    progress.add(row, now, calls=len(results), leads=delta.leads_read, messages=delta.messages.seen)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from leads.backfill import tail
 from leads.backfill.jobs import count_due
 from leads.models import Backfill, Connection
 from saas import audit
@@ -32,6 +33,7 @@ def settle(backfill: Backfill) -> None:
         row = hold(backfill)
         if row.full:
             release(backfill, due_at=None)
+            tail.settled(row)
             return
         now = timezone.now()
         release(
@@ -43,7 +45,9 @@ def settle(backfill: Backfill) -> None:
             ended_at=now,
             attempts=0,
         )
-        audit.record("backfill.finished", row, actor=None)
+        tail.settled(row)
+        if row.kind == Backfill.Kind.FULL:
+            audit.record("backfill.finished", row, actor=None)
 
 
 def park(backfill: Backfill, wait: Backfill.Wait) -> None:
@@ -65,6 +69,16 @@ def park(backfill: Backfill, wait: Backfill.Wait) -> None:
         audit.record("backfill.parked", row, actor=None, reason=str(wait))
         if full:
             wake(STRIDE, row.brand_id, row.pk)
+
+
+def hold_back(backfill: Backfill, refusal: str) -> bool:
+    """Billing takes no more new leads: park the run, False. A sync goes on without them, True."""
+    if backfill.kind == Backfill.Kind.SYNC:
+        with scope(backfill.brand_id):
+            tail.leave_out(hold(backfill))
+        return True
+    park(backfill, Backfill.Wait(refusal))
+    return False
 
 
 def refuse_key(backfill: Backfill) -> None:

@@ -26,6 +26,7 @@ from leads.models import Backfill
 from leads.smartlead.client import DEADLINE
 from leads.smartlead.errors import LONGEST_WAIT, BadKey, Missing, Pushback
 from leads.smartlead.gate import LONGEST_CALL, Gate, Pass
+from leads.smartlead.gate import of as gate_of
 from saas.celery import stopping, wake
 from saas.errors import HarborError, Refused, Retryable
 from saas.leases import LeaseLost, claim, release
@@ -93,8 +94,7 @@ def _claim(brand_id: int, backfill_id: int) -> Work | None:
         if not backfill.connection.usable:
             endings.park(backfill, Backfill.Wait.BAD_KEY)
             return None
-    gate = Gate(brand_id, backfill.connection.limit)
-    return Work(backfill, gate, doubt=bool(backfill.last_error))
+    return Work(backfill, gate_of(backfill.connection), doubt=bool(backfill.last_error))
 
 
 def _walk(work: Work) -> None:
@@ -150,8 +150,7 @@ def _export(work: Work, job: ExportJob) -> bool:
     except (BadKey, Refused, Retryable) as e:
         return _export_failed(work, job, e)
     if delta.refusal:
-        endings.park(work.backfill, Backfill.Wait(delta.refusal))
-        return False
+        return endings.hold_back(work.backfill, delta.refusal)
     return True
 
 
@@ -203,8 +202,7 @@ def _commit(work: Work, results: Sequence[Result]) -> bool:
     if any(isinstance(result.error, BadKey) for result in results):
         endings.refuse_key(backfill)
         return False
-    if delta.refusal:
-        endings.park(backfill, Backfill.Wait(delta.refusal))
+    if delta.refusal and not endings.hold_back(backfill, delta.refusal):
         return False
     pushbacks = [r.error.after for r in results if isinstance(r.error, Pushback)]
     if pushbacks:

@@ -6,7 +6,8 @@ them all in again, which changes nothing that is known. So neither a kill nor a 
 a row, and memory holds one batch.
 
 An export that does not work (524, 4xx, HTML, no columns) falls back to pages, and after
-DISTRUST_AFTER campaigns without one success so does the whole run.
+DISTRUST_AFTER campaigns without one success the whole run reads the account's list
+(leads.backfill.whole), and pages for what that leaves out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import blake2s
 from itertools import islice
 from typing import Any
@@ -22,10 +24,11 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from leads.backfill import progress
+from leads.backfill import progress, whole
 from leads.backfill.commit import Delta, Stopped
 from leads.backfill.jobs import ExportJob
 from leads.ingest import leads, rejections
+from leads.ingest.ahead import read_ahead
 from leads.ingest.csvtext import NotCsv, lines, records
 from leads.ingest.leads import BATCH
 from leads.ingest.rows import BadRow, LeadRow
@@ -56,9 +59,11 @@ def stream(
     key = backfill.connection.api_key
 
     def fetch() -> tuple[Delta, Any]:
+        asked_at = timezone.now()
         with client.lead_export(key.reveal(), job.remote_id) as (chunks, answer):
             try:
-                return _take(backfill, job, chunks, lease=lease, over=over), answer
+                delta = _take(backfill, job, chunks, as_of=asked_at, lease=lease, over=over)
+                return delta, answer
             except NotCsv as e:
                 raise Faulty("an export that is not CSV") from e
 
@@ -71,6 +76,7 @@ def _take(
     job: ExportJob,
     chunks: Iterator[bytes],
     *,
+    as_of: datetime,
     lease: float,
     over: Callable[[], bool],
 ) -> Delta:
@@ -89,13 +95,30 @@ def _take(
             Cursor.objects.filter(pk=cursor.pk).update(position=0, digest="")
         raise Faulty("an export in another order")
     done = Delta()
+    for batch in read_ahead(_batches(rows, digest)):
+        delta = _commit(backfill, job, batch, as_of=as_of, lease=lease)
+        done += delta
+        if batch.at_end or delta.refusal or over():
+            break
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of an export, the digest of all up to its last, and whether there are no more."""
+
+    rows: list[LeadRow | BadRow]
+    digest: str
+    at_end: bool
+
+
+def _batches(rows: Iterator[LeadRow | BadRow], digest: Any) -> Iterator[Batch]:
     while True:
         batch = list(islice(rows, BATCH))
         at_end = len(batch) < BATCH
-        delta = _commit(backfill, job, batch, digest=digest.hexdigest(), at_end=at_end, lease=lease)
-        done += delta
-        if at_end or delta.refusal or over():
-            return done
+        yield Batch(batch, digest.hexdigest(), at_end)
+        if at_end:
+            return
 
 
 def _digested(
@@ -134,44 +157,41 @@ def _renew(backfill: Backfill, lease: float) -> Backfill:
 
 
 def _commit(
-    backfill: Backfill,
-    job: ExportJob,
-    batch: list[LeadRow | BadRow],
-    *,
-    digest: str,
-    at_end: bool,
-    lease: float,
+    backfill: Backfill, job: ExportJob, batch: Batch, *, as_of: datetime, lease: float
 ) -> Delta:
     """Commit one batch with its cursor and counters, in one transaction."""
-    good = [row for row in batch if isinstance(row, LeadRow)]
-    bad = [row for row in batch if isinstance(row, BadRow)]
+    good = [row for row in batch.rows if isinstance(row, LeadRow)]
+    bad = [row for row in batch.rows if isinstance(row, BadRow)]
     with scope(backfill.brand_id):
         row = _renew(backfill, lease)
-        merged = leads.merge(brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good)
-        rejected = rejections.record(
-            brand_id=row.brand_id,
-            source="leads",
-            bad=bad,
-            campaign_id=job.campaign_id,
-            backfill_id=row.pk,
+        merged = leads.merge(
+            brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good, as_of=as_of
         )
-        delta = Delta(leads=merged, rejected=rejected)
+        delta = Delta(leads=merged)
         if merged.refusal is None:
-            _move(job, rows=len(batch), digest=digest, at_end=at_end)
-        _count(row, delta, calls=int(at_end))
+            rejected = rejections.record(
+                brand_id=row.brand_id,
+                source="leads",
+                bad=bad,
+                campaign_id=job.campaign_id,
+                backfill_id=row.pk,
+            )
+            delta = Delta(leads=merged, rejected=rejected)
+            _move(job, batch)
+        _count(row, delta, calls=int(batch.at_end))
     return delta
 
 
-def _move(job: ExportJob, *, rows: int, digest: str, at_end: bool) -> None:
+def _move(job: ExportJob, batch: Batch) -> None:
     """Move the cursor past the batch. Fewer rows than SmartLead counts: pages fetch the rest."""
     cursor = Cursor.objects.get(pk=job.cursor_id)
-    cursor.position += rows
-    cursor.digest = digest
+    cursor.position += len(batch.rows)
+    cursor.digest = batch.digest
     cursor.failures = 0
-    if at_end and cursor.position >= (cursor.total or 0):
+    if batch.at_end and cursor.position >= (cursor.total or 0):
         cursor.total, cursor.state = cursor.position, State.DONE
         _no_ranks_needed(cursor)
-    elif at_end:
+    elif batch.at_end:
         cursor.position = cursor.position // PAGE * PAGE
         cursor.source, cursor.fell_back = Source.PAGES, True
     cursor.save()
@@ -187,7 +207,7 @@ def _no_ranks_needed(cursor: Cursor) -> None:
 def _count(row: Backfill, delta: Delta, *, calls: int) -> None:
     Backfill.objects.filter(pk=row.pk).update(
         calls=F("calls") + calls,
-        leads_seen=F("leads_seen") + delta.leads.seen - delta.leads.refused,
+        leads_seen=F("leads_seen") + delta.leads_read,
         leads_new=F("leads_new") + delta.leads.new,
         leads_changed=F("leads_changed") + delta.leads.changed,
         rejected=F("rejected") + delta.rejected,
@@ -195,7 +215,7 @@ def _count(row: Backfill, delta: Delta, *, calls: int) -> None:
         pushbacks=0,
         last_error="",
     )
-    progress.add(row, timezone.now(), calls=calls, leads=delta.leads.seen, messages=0)
+    progress.add(row, timezone.now(), calls=calls, leads=delta.leads_read, messages=0)
 
 
 def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
@@ -211,6 +231,8 @@ def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
             Cursor.objects.filter(backfill=row, state=State.OPEN, source=Source.EXPORT).update(
                 source=Source.PAGES, fell_back=True, position=0, digest="", failures=0
             )
+            if row.kind == Backfill.Kind.FULL:  # a sync reads whole what is new, which is little
+                whole.begin(row)
         detail = str(getattr(error, "detail", "") or error)[:300]
         Backfill.objects.filter(pk=row.pk).update(calls=F("calls") + 1, last_error=detail)
         progress.add(row, timezone.now(), calls=1, leads=0, messages=0)
@@ -227,4 +249,4 @@ def _distrusted(row: Backfill) -> bool:
     cursors = Cursor.objects.filter(backfill=row, kind=Cursor.Kind.LEADS)
     if cursors.filter(source=Source.EXPORT, state=State.DONE).exists():
         return False
-    return cursors.filter(fell_back=True).count() >= DISTRUST_AFTER
+    return cursors.filter(fell_back=True).count() >= min(DISTRUST_AFTER, cursors.count())

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from leads.backfill.jobs import CampaignsJob, CategoriesJob, HistoryJob, Job, PageJob
+from django.utils import timezone
+
+from leads.backfill.jobs import AllJob, CampaignsJob, CategoriesJob, HistoryJob, Job, PageJob
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Pass
 from saas.crypto import Sealed
@@ -25,6 +28,7 @@ class Result:
     job: Job
     value: Any = None
     error: HarborError | None = None
+    asked_at: datetime = field(default_factory=timezone.now)
 
 
 def fetch_all(work: Sequence[tuple[Job, Pass]], key: Sealed) -> list[Result]:
@@ -35,10 +39,11 @@ def fetch_all(work: Sequence[tuple[Job, Pass]], key: Sealed) -> list[Result]:
 
 
 def _fetch(job: Job, leave: Pass, key: Sealed) -> Result:
+    asked_at = timezone.now()
     try:
-        return Result(job, leave.go(lambda: _call(job, key)))
+        return Result(job, leave.go(lambda: _call(job, key)), asked_at=asked_at)
     except (Refused, Retryable) as e:
-        return Result(job, error=e)
+        return Result(job, error=e, asked_at=asked_at)
 
 
 def _call(job: Job, key: Sealed) -> tuple[Any, Answer]:
@@ -53,8 +58,10 @@ def _request(job: Job, key: Sealed) -> tuple[Any, Answer]:
             return client.campaigns(key.reveal())
         case CategoriesJob():
             return client.categories(key.reveal())
+        case AllJob():
+            return client.all_leads(key.reveal(), job.below)
         case PageJob():
-            return client.lead_page(key.reveal(), job.remote_id, job.offset, replied=job.replied)
+            return client.lead_page(key.reveal(), job.remote_id, job.offset, **job.filters)
         case HistoryJob():
             return client.message_history(key.reveal(), job.remote_id, job.remote_lead_id)
 
@@ -65,6 +72,8 @@ def _parser(job: Job) -> Callable[[Any], Any]:
             return parse.campaigns
         case CategoriesJob():
             return parse.categories
+        case AllJob():
+            return parse.all_page
         case PageJob():
             return parse.lead_page
         case HistoryJob():

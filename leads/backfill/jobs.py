@@ -1,7 +1,8 @@
 """What a backfill should fetch next. Each job is one call; PostgreSQL's rows are the queue.
 
 Leads come first, campaign by campaign; then the pages of who replied, which only order the queue;
-then messages, those of the most active first. Failed work goes to the end of its queue.
+then messages, those of the most active first. Failed work goes to the end of its queue. A sync asks
+for the campaigns before anything else.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from leads.models import Backfill, Cursor
 from leads.smartlead.client import PAGE
 
+PAGED = (Cursor.Kind.LEADS, Cursor.Kind.CREATED, Cursor.Kind.EVENTS, Cursor.Kind.REPLIED)
 RANKS = 16  # 0 to 3 as ingested, then one more for each failed try
 GIVE_UP = RANKS
 
@@ -33,7 +36,7 @@ LIMIT %(limit)s"""
 
 COUNT_DUE = """
 SELECT count(*) FROM leads_campaignlead c
-WHERE c.brand_id = %(brand)s AND c.history_at < %(since)s"""
+WHERE c.brand_id = %(brand)s AND c.history_rank = ANY(%(ranks)s) AND c.history_at < %(since)s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,36 @@ class CategoriesJob:
 
 
 @dataclass(frozen=True, slots=True)
+class AllJob:
+    """Fetch a page of the account's whole list, below the lead id `below` (0: its top)."""
+
+    cursor_id: int
+    below: int
+
+
+@dataclass(frozen=True, slots=True)
 class PageJob:
-    """Fetch a page of a campaign's leads, or of those that replied."""
+    """Fetch a page of a campaign's leads, or of those that the kind of cursor is about."""
 
     cursor_id: int
     campaign_id: int
     remote_id: int
     offset: int
-    replied: bool
+    kind: str = Cursor.Kind.LEADS
+    since: datetime | None = None
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """What SmartLead calls it."""
+        since = self.since.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.since else ""
+        match self.kind:
+            case Cursor.Kind.REPLIED:
+                return {"emailStatus": "is_replied"}
+            case Cursor.Kind.CREATED:
+                return {"created_at_gt": since}
+            case Cursor.Kind.EVENTS:
+                return {"event_time_gt": since}
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +102,7 @@ class HistoryJob:
     remote_lead_id: int
 
 
-Job = CampaignsJob | CategoriesJob | PageJob | HistoryJob  # made by the handful
+Job = CampaignsJob | CategoriesJob | AllJob | PageJob | HistoryJob  # made by the handful
 
 
 def choose_export(backfill: Backfill) -> ExportJob | None:
@@ -95,9 +120,9 @@ def choose_export(backfill: Backfill) -> ExportJob | None:
         .order_by("failures", F("total").asc(nulls_last=True), "id")
         .first()
     )
-    if cursor is None:
+    if cursor is None or cursor.campaign is None:
         return None
-    return ExportJob(cursor.pk, cursor.campaign_id, cursor.campaign.remote_id, cursor.total)
+    return ExportJob(cursor.pk, cursor.campaign.pk, cursor.campaign.remote_id, cursor.total)
 
 
 def choose(backfill: Backfill, limit: int) -> list[Job]:
@@ -107,7 +132,12 @@ def choose(backfill: Backfill, limit: int) -> list[Job]:
     """
     if backfill.phase == Backfill.Phase.LEADS and not backfill.full:
         jobs: list[Job] = [] if backfill.has_categories else [CategoriesJob()]
-        for kind in (Cursor.Kind.LEADS, Cursor.Kind.REPLIED):
+        if not backfill.has_campaigns:
+            return [*jobs, CampaignsJob()]
+        whole = _open(backfill, Cursor.Kind.ALL).first()
+        if whole is not None:  # each page names the next, so one at a time
+            return [*jobs, AllJob(whole.pk, whole.position)][:limit]
+        for kind in PAGED:
             for page in _pages(backfill, kind):
                 if len(jobs) >= limit:
                     break
@@ -122,7 +152,10 @@ def choose(backfill: Backfill, limit: int) -> list[Job]:
 def count_due(backfill: Backfill) -> int:
     """Count the leads whose messages this backfill has still to fetch."""
     with connection.cursor() as cursor:
-        cursor.execute(COUNT_DUE, {"brand": backfill.brand_id, "since": since(backfill)})
+        cursor.execute(
+            COUNT_DUE,
+            {"brand": backfill.brand_id, "since": since(backfill), "ranks": [*range(RANKS)]},
+        )
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -131,25 +164,29 @@ def since(backfill: Backfill) -> datetime:
     return backfill.history_since or timezone.now()
 
 
-def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
-    cursors = (
-        Cursor.objects.filter(
-            backfill=backfill, kind=kind, state=Cursor.State.OPEN, source=Cursor.Source.PAGES
-        )
-        .select_related("campaign")
-        .order_by("failures", "id")
+def _open(backfill: Backfill, kind: Cursor.Kind) -> QuerySet[Cursor]:
+    """The cursors of this kind that pages are still wanted for."""
+    return Cursor.objects.filter(
+        backfill=backfill, kind=kind, state=Cursor.State.OPEN, source=Cursor.Source.PAGES
     )
+
+
+def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
+    cursors = _open(backfill, kind).select_related("campaign").order_by("failures", "id")
     for cursor in cursors[:20]:
+        if cursor.campaign is None:
+            continue
         # A first page and a failed one go alone: nobody knows yet what lies behind them.
         alone = cursor.total is None or cursor.failures > 0
-        end = cursor.position + PAGE if alone else max(cursor.total, cursor.position + 1)
-        for offset in range(cursor.position, end, PAGE):
+        known = 0 if alone else cursor.total or 0
+        for offset in range(cursor.position, max(known, cursor.position + 1), PAGE):
             yield PageJob(
                 cursor_id=cursor.pk,
-                campaign_id=cursor.campaign_id,
+                campaign_id=cursor.campaign.pk,
                 remote_id=cursor.campaign.remote_id,
                 offset=offset,
-                replied=kind == Cursor.Kind.REPLIED,
+                kind=kind,
+                since=cursor.since,
             )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from accounts import brands
 from accounts.models import User
 from billing import entitlements
 from leads import sources
@@ -19,6 +18,7 @@ from leads.backfill.progress import ROWS_PER_SECOND
 from leads.models import Backfill, Connection, Cursor
 from leads.smartlead import client, parse
 from leads.smartlead.gate import Gate
+from leads.smartlead.gate import of as gate_of
 from leads.smartlead.parse import CampaignInfo
 from saas import audit
 from saas.crypto import Sealed
@@ -81,13 +81,13 @@ def make(*, brand_id: int, actor: User | None) -> Backfill:
     """
     with scope(brand_id):
         connection = _connection()
-    gate = Gate(brand_id, connection.limit)
+    gate = gate_of(connection)
     found = parse.campaigns(gate.call(lambda: client.campaigns(connection.api_key.reveal())))
     if not found:
         raise Refused("no_campaigns", "Your SmartLead account has no campaigns yet.")
     sizes = _count(gate, connection.api_key, _sample(found))
     with scope(brand_id):
-        brands.lock(brand_id)  # the later of two plans at once replaces the earlier
+        control.make_way(brand_id, actor=actor)  # and the later of two plans replaces the earlier
         return _save(_connection(), found, sizes, actor)
 
 
@@ -96,7 +96,7 @@ def _connection() -> Connection:
     if connection is None or not connection.usable:
         raise Refused("not_connected", "Connect SmartLead first.")
     run = control.live()
-    if run and run.state != Backfill.State.PLANNED:
+    if run and run.state != Backfill.State.PLANNED and run.kind != Backfill.Kind.SYNC:
         raise Refused("running", "A backfill is under way already.")
     return connection
 

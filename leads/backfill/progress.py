@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from leads.ingest.staging import run
 from leads.models import Backfill, Cursor, Rate
-from leads.smartlead.client import PAGE
+from leads.smartlead.client import ALL_PAGE, PAGE
 
 MEASURED = timedelta(minutes=5)  # what the rate is measured over
 TOO_SHORT = timedelta(seconds=60)  # a window's burst says nothing yet
 ROWS_PER_SECOND = 2_000.0  # of an export: what SmartLead sends, rather than what we take in
+READING = (Cursor.Kind.LEADS, Cursor.Kind.CREATED, Cursor.Kind.EVENTS)  # not only their order
 CHART = timedelta(minutes=30)
 CHART_POINTS = 60
 ROLL_UP_AFTER = timedelta(hours=2)
@@ -41,7 +42,8 @@ LEFT = """
 SELECT coalesce(sum(CASE
     WHEN c.source = 'export' THEN 1
     WHEN c.kind = 'replied' AND e.id IS NOT NULL THEN 0
-    ELSE greatest(ceil((coalesce(c.total, %(guess)s) - c.position) / %(page)s::numeric), 1)
+    ELSE greatest(ceil((coalesce(c.total, %(guess)s) - c.position) /
+      CASE c.kind WHEN 'leads' THEN %(leads)s ELSE %(page)s END::numeric), 1)
     END), 0),
   coalesce(sum(greatest(coalesce(c.total, %(guess)s) - c.position, 0))
     FILTER (WHERE c.source = 'export'), 0)
@@ -60,10 +62,14 @@ class Left:
 
 @dataclass(frozen=True)
 class Progress:
-    """A backfill's figures for a person. `per_minute` calls; `eta` seconds, None when unknown."""
+    """A backfill's figures for a person. `per_minute` calls; `eta` seconds, None when unknown.
+
+    `measured` False: too little has happened yet, so the pace is the brand's limit.
+    """
 
     calls_left: int
     per_minute: float
+    measured: bool
     eta: float | None
     leads_read: int
     leads_total: int
@@ -95,8 +101,10 @@ def of(backfill: Backfill, now: datetime | None = None) -> Progress:
     return Progress(
         calls_left=left.calls,
         per_minute=per_minute,
+        measured=_is_measured(backfill, now),
         eta=_seconds(backfill, left, per_minute, now) if running and per_minute > 0 else None,
-        leads_read=_leads_read(backfill),
+        # A full plan took in part of what the cursors have not passed yet.
+        leads_read=max(_leads_read(backfill), backfill.leads_new),
         leads_total=_leads_total(backfill),
         messages_total=backfill.history_total,
     )
@@ -118,7 +126,13 @@ def what_is_left(backfill: Backfill) -> Left:
     known = _known_total(backfill)
     guess = max(backfill.planned_leads - known, 0) // unknown if unknown else 0
     with connection.cursor() as cursor:
-        cursor.execute(LEFT, {"guess": guess, "page": PAGE, "backfill": backfill.pk})
+        # While the whole list is read, it is what brings the leads.
+        whole = Cursor.objects.filter(
+            backfill=backfill, kind=Cursor.Kind.ALL, state=Cursor.State.OPEN
+        )
+        leads = ALL_PAGE if whole.exists() else PAGE
+        params = {"guess": guess, "page": PAGE, "leads": leads, "backfill": backfill.pk}
+        cursor.execute(LEFT, params)
         calls, rows = cursor.fetchone() or (0, 0)
     if backfill.history_total is not None and backfill.phase != Backfill.Phase.LEADS:
         histories = max(backfill.history_total - backfill.history_done, 0)
@@ -144,13 +158,15 @@ def calls_per_minute(backfill: Backfill, now: datetime) -> float:
     promise the rest by.
     """
     limit = float(backfill.connection.calls_per_minute)
-    if backfill.started_at is None:
+    if backfill.started_at is None or not _is_measured(backfill, now):
         return limit
     began = max(backfill.started_at, now - MEASURED)
-    if now - began < TOO_SHORT:
-        return limit
     calls = Rate.objects.filter(backfill=backfill, at__gte=began).aggregate(n=Sum("calls"))["n"]
     return min(float(calls or 0) / ((now - began).total_seconds() / 60), limit)
+
+
+def _is_measured(backfill: Backfill, now: datetime) -> bool:
+    return backfill.started_at is not None and now - backfill.started_at >= TOO_SHORT
 
 
 def chart(backfill: Backfill, now: datetime | None = None) -> list[tuple[datetime, float]]:
@@ -186,13 +202,13 @@ def _step(span: timedelta) -> int:
 
 
 def _known_total(backfill: Backfill) -> int:
-    rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
+    rows = Cursor.objects.filter(backfill=backfill, kind__in=READING)
     return int(rows.aggregate(n=Sum("total"))["n"] or 0)
 
 
 def _leads_read(backfill: Backfill) -> int:
     """Places in campaigns that the cursors have passed; a page read again counts once."""
-    rows = Cursor.objects.filter(backfill=backfill, kind=Cursor.Kind.LEADS)
+    rows = Cursor.objects.filter(backfill=backfill, kind__in=READING)
     passed = rows.aggregate(n=Sum(Least("position", Coalesce("total", "position"))))["n"]
     return int(passed or 0)
 

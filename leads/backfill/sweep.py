@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from billing import entitlements
-from leads.backfill import control, progress
+from leads.backfill import control, progress, sync
 from leads.backfill.endings import STRIDE
 from leads.models import Backfill
 from saas.celery import wake
@@ -31,6 +31,7 @@ def run() -> None:
                 state=Backfill.State.PLANNED, created_at__lt=now - STALE_PLAN
             ).delete()
             progress.roll_up(now)
+            sync.prune()
         trace.note(f"woke {woken}, resumed {resumed}")
 
 

@@ -6,19 +6,22 @@ Invariant: in the transaction that inserts new leads, billing admitted exactly a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from itertools import count, islice
 
 from django.db import connection
+from django.utils import timezone
 
 from billing.entitlements import admit_leads
 from leads.ingest import suppressed
 from leads.ingest.rows import LeadRow, Merged
-from leads.ingest.staging import EVER, KNOWN, LATEST, TAKE, Stage, merge_clause, number, run
+from leads.ingest.staging import EVER, KNOWN, LATEST, Stage, merge_clause, number, run
 from saas.tenancy import scope
 
 BATCH = 5000  # rows a transaction: the knee of the measured curve, and 0.3 s under the lock
 INGEST_LOCK = 7_101  # with the brand's id: one ingest of a brand at a time
 NEVER = "1970-01-01 00:00:00+00"
+SKEW = timedelta(minutes=1)  # between SmartLead's clock, which times events, and ours
 
 Batch = tuple[int | None, Sequence[LeadRow]]  # a campaign of ours, if any, and its rows
 
@@ -67,14 +70,24 @@ DELETE FROM leads_stage_v3 WHERE email IN (
 NEWER = """CASE WHEN excluded.joined_at >= l.joined_at AND excluded.status <> ''
   THEN {new} ELSE {old} END"""
 
+# Of two words on a category, the later one holds: an event's moment, or when an answer was asked
+# for. A row without a status (an event's) has no word on it.
+LATER = "excluded.status <> '' AND coalesce({row}.category_at, '-infinity') <= %(as_of)s"
+IN_PLACE = LATER.format(row="c")
+OF_LEAD = f"""((excluded.status <> '' AND excluded.joined_at > l.joined_at)
+  OR (excluded.joined_at = l.joined_at AND {LATER.format(row="l")}))"""
+TOLD = "CASE WHEN {holds} THEN {{new}} ELSE {{old}} END"
+SINCE = """CASE WHEN {holds} AND {row}.category IS DISTINCT FROM excluded.category
+  THEN %(as_of)s ELSE {{old}} END"""
 # What a person chose stays: a list or an export doesn't say when SmartLead's was chosen (ADR 13).
-CHOSEN = f"CASE WHEN l.category_set_at IS NOT NULL THEN {{old}} ELSE {NEWER} END"
+CHOSEN = "CASE WHEN l.category_set_at IS NOT NULL THEN {{old}} ELSE {rule} END"
 
 MERGE_LEADS = f"""
 INSERT INTO leads_lead AS l (brand_id, email, {", ".join(PERSON)}, custom, unsubscribed,
-  status, category, replied, joined_at, last_activity_at)
+  status, category, category_at, replied, joined_at, last_activity_at)
 SELECT %(brand)s, email, {", ".join(PERSON)}, custom, unsubscribed,
-  status, category, replied, joined_at, joined_at
+  status, category, CASE WHEN category IS NOT NULL THEN %(as_of)s::timestamptz END, replied,
+  joined_at, joined_at
 FROM {LAST_ONE}
 ON CONFLICT (brand_id, email) {
     merge_clause(
@@ -84,7 +97,8 @@ ON CONFLICT (brand_id, email) {
             "custom": "CASE WHEN {new} <> '{{}}'::jsonb THEN {new} ELSE {old} END",
             "unsubscribed": EVER,
             "status": NEWER,
-            "category": CHOSEN,
+            "category": CHOSEN.format(rule=TOLD.format(holds=OF_LEAD)),
+            "category_at": CHOSEN.format(rule=SINCE.format(holds=OF_LEAD, row="l")),
             "replied": EVER,
             "joined_at": LATEST,
             "last_activity_at": LATEST,
@@ -98,9 +112,10 @@ RANK = """CASE WHEN s.replied THEN 0 WHEN s.opened OR s.category IS NOT NULL THE
 
 MERGE_PLACES = f"""
 INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id, remote_lead_id, map_id,
-  status, category, replied, joined_at, last_activity_at, history_rank, history_at)
+  status, category, category_at, replied, joined_at, last_activity_at, history_rank, history_at)
 SELECT %(brand)s, s.campaign_id, l.id, s.remote_lead_id, s.map_id,
   s.status, CASE WHEN l.category_set_at IS NULL THEN s.category ELSE l.category END,
+  CASE WHEN s.category IS NOT NULL THEN %(as_of)s::timestamptz END,
   s.replied, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
 FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v3
       WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) s
@@ -112,33 +127,42 @@ ON CONFLICT (brand_id, campaign_id, lead_id) {
             "remote_lead_id": "coalesce({new}, {old})",
             "map_id": "coalesce({new}, {old})",
             "status": KNOWN,
-            "category": TAKE,
+            "category": TOLD.format(holds=IN_PLACE),
+            "category_at": SINCE.format(holds=IN_PLACE, row="c"),
             "replied": EVER,
             "joined_at": LATEST,
             "last_activity_at": LATEST,
-            "history_rank": "CASE WHEN c.replied THEN 0 ELSE {new} END",
+            "history_rank": '''CASE WHEN c.replied THEN 0 WHEN excluded.status = '' THEN {old}
+              ELSE {new} END''',
         },
     )
 }"""  # noqa: S608
 
 
-def merge(*, brand_id: int, rows: Sequence[LeadRow], campaign_id: int | None = None) -> Merged:
+def merge(
+    *,
+    brand_id: int,
+    rows: Sequence[LeadRow],
+    campaign_id: int | None = None,
+    as_of: datetime | None = None,
+) -> Merged:
     """Merge one batch of one campaign, or of none: see merge_all."""
-    return merge_all(brand_id=brand_id, batches=[(campaign_id, rows)])
+    return merge_all(brand_id=brand_id, batches=[(campaign_id, rows)], as_of=as_of)
 
 
-def merge_all(*, brand_id: int, batches: Sequence[Batch]) -> Merged:
+def merge_all(*, brand_id: int, batches: Sequence[Batch], as_of: datetime | None = None) -> Merged:
     """Merge batches of several campaigns at once, inside the caller's transaction and scope.
 
     Of duplicates the last wins. Of new leads, the first that billing grants are inserted and the
     rest left out (`refused`, `refusal`); known leads are always updated. Rows without a campaign
-    only make or update the lead; leads that were deleted stay so. Holds the brand's ingest lock
-    and, with new leads, its billing account until the commit. Safe to repeat.
+    only make or update the lead; leads that were deleted stay so. `as_of` is when SmartLead was
+    asked (None: just now); a category that is known to be of later stays. Holds the brand's ingest
+    lock and, with new leads, its billing account until the commit. Safe to repeat.
     """
     seen = sum(len(rows) for _, rows in batches)
     if not seen:
         return Merged()
-    params = {"brand": brand_id}
+    params = {"brand": brand_id, "as_of": (as_of or timezone.now()) - SKEW}
     hold_ingest(brand_id)
     STAGE.fill(_values(batches))
     run(suppressed.LEAVE_OUT, params)

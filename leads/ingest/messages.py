@@ -55,7 +55,7 @@ WHERE l.brand_id = %(brand)s AND l.id = s.lead_id
   AND ((s.replied AND NOT l.replied) OR s.last > l.last_activity_at)"""  # noqa: S608
 
 TELL_PLACES = f"""
-UPDATE leads_campaignlead c SET history_at = %(fetched_at)s,
+UPDATE leads_campaignlead c SET history_at = coalesce(%(fetched_at)s, c.history_at),
   replied = c.replied OR coalesce(s.replied, false),
   history_rank = CASE WHEN c.replied OR s.replied THEN 0 ELSE least(c.history_rank, 3) END,
   last_activity_at = greatest(c.last_activity_at, s.last)
@@ -66,13 +66,13 @@ WHERE c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s
 
 
 def merge(
-    *, brand_id: int, campaign_id: int, threads: Sequence[Thread], fetched_at: datetime
+    *, brand_id: int, campaign_id: int, threads: Sequence[Thread], fetched_at: datetime | None
 ) -> Merged:
     """Merge the threads of leads of one campaign inside the caller's transaction and scope.
 
-    Marks each as fetched at `fetched_at`, also those without messages. Nothing that is known is
-    deleted or blanked by what came; threads of deleted leads are left out. Holds the brand's
-    ingest lock. Safe to repeat.
+    Marks each as fetched at `fetched_at`, also those without messages; None, for parts of threads,
+    leaves that as it was. Nothing that is known is deleted or blanked by what came; threads of
+    deleted leads are left out. Holds the brand's ingest lock. Safe to repeat.
     """
     hold_ingest(brand_id)
     threads = _known(brand_id, threads)

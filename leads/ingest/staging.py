@@ -54,7 +54,6 @@ def merge_clause(alias: str, rules: Mapping[str, str]) -> str:
     return f"DO UPDATE SET {sets} WHERE ({old}) IS DISTINCT FROM ({', '.join(values.values())})"
 
 
-TAKE = "{new}"
 KNOWN = "CASE WHEN {new} <> '' THEN {new} ELSE {old} END"  # nothing blanks what we know
 LATEST = "greatest({old}, {new})"
 EVER = "({old} OR {new})"

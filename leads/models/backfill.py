@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import ClassVar
 
 from django.conf import settings
@@ -13,14 +15,24 @@ from leads.models.source import Campaign, Connection
 from saas.leases import LeasedModel
 from saas.tenancy import TenantModel
 
+NAMED = re.compile(r'"(email|first_name|last_name)": ("(?:[^"\\]|\\.)*")')
+
 
 class Backfill(TenantModel, LeasedModel):
     """One run. PostgreSQL owns it; strides (leads.backfill.engine) carry it on.
 
     `due_at` is when the next stride is expected; a sweep wakes what is overdue. `wait` says what
     the run waits for. Parked for `quota_exceeded`, a run still fetches messages of the leads that
-    were admitted.
+    were admitted. A sync (leads.backfill.sync) follows a finished backfill and asks for what is new
+    since; it knows its campaigns only once SmartLead has listed them (`has_campaigns`).
+
+    One run of a brand is carried on at a time. One that waits for room in the plan, all else being
+    done, has no `due_at`, and syncs go on beside it until it is resumed.
     """
+
+    class Kind(models.TextChoices):
+        FULL = "full", "Backfill"
+        SYNC = "sync", "Update"
 
     class State(models.TextChoices):
         PLANNED = "planned", "Planned"
@@ -53,6 +65,7 @@ class Backfill(TenantModel, LeasedModel):
     ENTITLEMENT_WAITS: ClassVar = (Wait.TRIAL_EXPIRED, Wait.QUOTA_EXCEEDED, Wait.SUSPENDED)
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=4, choices=Kind, default=Kind.FULL, db_default=Kind.FULL)
     state = models.CharField(max_length=10, choices=State, default=State.PLANNED)
     phase = models.CharField(max_length=8, choices=Phase, default=Phase.LEADS)
     requested_by = models.ForeignKey(
@@ -76,6 +89,7 @@ class Backfill(TenantModel, LeasedModel):
     # Messages fetched after this moment are not fetched again by this run.
     history_since = models.DateTimeField(null=True)
     has_categories = models.BooleanField(default=False)
+    has_campaigns = models.BooleanField(default=True, db_default=True)
 
     wait = models.CharField(max_length=16, choices=Wait, blank=True, default="")
     due_at = models.DateTimeField(null=True, blank=True)
@@ -88,7 +102,8 @@ class Backfill(TenantModel, LeasedModel):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["brand"],
-                condition=Q(state__in=("planned", "running", "paused", "parked")),
+                condition=Q(state__in=("planned", "running", "paused"))
+                | Q(state="parked", due_at__isnull=False),
                 name="one_live_backfill_per_brand",
             ),
         ]
@@ -108,6 +123,11 @@ class Backfill(TenantModel, LeasedModel):
         return self.state in self.LIVE
 
     @property
+    def waits_for_room(self) -> bool:
+        """Parked until something outside changes, with nothing to do meanwhile."""
+        return self.state == self.State.PARKED and self.due_at is None
+
+    @property
     def full(self) -> bool:
         """Billing admits no new leads: only messages of those that are here may be fetched."""
         return self.state == self.State.PARKED and self.wait in self.ENTITLEMENT_WAITS
@@ -118,12 +138,18 @@ class Cursor(TenantModel):
 
     When a campaign shrinks meanwhile its pages shift, so the cursor steps back by what vanished;
     `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
+    Kinds `created` and `events`, of a sync: leads that were added, or had an event, after `since`.
     From an export `position` counts its rows, and `digest` is that of the rows so far: an export
     that begins otherwise is read from its start again. `fell_back`: the export did not work.
+    Kind `all` has no campaign: it reads the account's list, newest first, and its position is the
+    id of the last lead that it saw.
     """
 
     class Kind(models.TextChoices):
+        ALL = "all", "All leads of the account"
         LEADS = "leads", "Leads"
+        CREATED = "created", "New leads"
+        EVENTS = "events", "Leads with events"
         REPLIED = "replied", "Leads that replied"
 
     class State(models.TextChoices):
@@ -137,7 +163,7 @@ class Cursor(TenantModel):
         PAGES = "pages", "Pages"
 
     backfill = models.ForeignKey(Backfill, on_delete=models.CASCADE, related_name="cursors")
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, null=True, related_name="+")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.LEADS)
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
     source = models.CharField(
@@ -145,6 +171,7 @@ class Cursor(TenantModel):
     )
     fell_back = models.BooleanField(default=False, db_default=False)
     digest = models.CharField(max_length=32, blank=True, default="", db_default="")
+    since = models.DateTimeField(null=True)
     position = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)
     rewinds = models.PositiveSmallIntegerField(default=0)
@@ -154,6 +181,9 @@ class Cursor(TenantModel):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["backfill", "campaign", "kind"], name="one_cursor_per_campaign_and_kind"
+            ),
+            models.UniqueConstraint(
+                fields=["backfill"], condition=Q(kind="all"), name="one_whole_list_per_backfill"
             ),
         ]
 
@@ -208,3 +238,10 @@ class Rejection(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}"
+
+    @property
+    def who(self) -> str:
+        """Whom the row was about, as far as its excerpt tells (which may be cut anywhere)."""
+        found = {name: json.loads(value) for name, value in NAMED.findall(self.excerpt)}
+        name = f"{found.get('first_name', '')} {found.get('last_name', '')}".strip()
+        return ", ".join(part for part in (name, found.get("email", "")) if part)

@@ -22,8 +22,10 @@ class Lead(TenantModel):
     """A person, by e-mail address in lower case.
 
     `status` and `category` are those of the campaign they joined last (`joined_at`); per campaign
-    they are in CampaignLead. `category` holds Category.remote_id. While `category_set_at` says that
-    a person chose it, the ingest leaves it alone, in the lead and in its places.
+    they are in CampaignLead. `category` holds Category.remote_id, as of `category_at` (null: not
+    known): what SmartLead said later is not overwritten by what it said before. While
+    `category_set_at` says that a person chose it, the ingest leaves it alone, in the lead and in
+    its places.
     """
 
     pk = models.CompositePrimaryKey("brand_id", "id")
@@ -48,6 +50,7 @@ class Lead(TenantModel):
     unsubscribed = models.BooleanField(default=False)
     status = models.TextField(default="")
     category = models.BigIntegerField(null=True)
+    category_at = models.DateTimeField(null=True)
     category_set_at = models.DateTimeField(null=True)
     replied = models.BooleanField(default=False)
     joined_at = models.DateTimeField()
@@ -128,6 +131,7 @@ class CampaignLead(TenantModel):
     map_id = models.BigIntegerField(null=True)
     status = models.TextField(default="")
     category = models.BigIntegerField(null=True)
+    category_at = models.DateTimeField(null=True)
     replied = models.BooleanField(default=False)
     joined_at = models.DateTimeField()
     last_activity_at = models.DateTimeField()

@@ -16,7 +16,9 @@ from saas.tenancy import TenantModel
 class Connection(TenantModel):
     """A brand's SmartLead account. The key is sealed; `key_hint` holds its last four characters.
 
-    Disconnecting empties the key and keeps the row: campaigns and leads stay.
+    Disconnecting empties the key and keeps the row: campaigns and leads stay. `synced_at`: what
+    SmartLead had then is here (null: before the first backfill ended). The next sync is due at
+    `sync_due_at`, `sync_every` minutes after the last one began (0: never).
     """
 
     class State(models.TextChoices):
@@ -29,7 +31,12 @@ class Connection(TenantModel):
     state = models.CharField(max_length=12, choices=State, default=State.WORKING)
     calls_per_minute = models.PositiveIntegerField(default=50)
     in_flight = models.PositiveSmallIntegerField("calls at once", default=5)
+    # Names the account at SmartLead (leads.smartlead.gate): who shares it shares its limit.
+    account = models.CharField(max_length=32, blank=True, default="", db_default="")
     checked_at = models.DateTimeField(null=True, blank=True)
+    sync_every = models.PositiveIntegerField("minutes between updates", default=60, db_default=60)
+    sync_due_at = models.DateTimeField(null=True, blank=True)
+    synced_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -55,12 +62,25 @@ class Connection(TenantModel):
 
 
 class Campaign(TenantModel):
-    """A SmartLead campaign. Never deleted because SmartLead stopped listing it."""
+    """A SmartLead campaign. Never deleted because SmartLead stopped listing it.
+
+    `status` is as of `status_at`. Leads that were added before `leads_at` have been read, and
+    events before `events_at` (null: not yet). `hook_id` is the webhook that we set up there, for
+    the address whose hash is `hook_for`; `hook_failures` counts tries in vain.
+    """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
     remote_id = models.BigIntegerField()
     name = models.CharField(max_length=300)
     status = models.CharField(max_length=20, blank=True, default="")
+    status_at = models.DateTimeField(null=True, editable=False)
+    hook_id = models.BigIntegerField(null=True, editable=False)
+    hook_for = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    hook_failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    leads_at = models.DateTimeField(null=True, editable=False)
+    events_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

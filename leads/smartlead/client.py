@@ -6,7 +6,7 @@ Never call `/email-accounts`: it answers with the passwords of mailboxes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -105,10 +105,9 @@ def campaigns(api_key: str) -> tuple[Any, Answer]:
 
 
 def lead_page(
-    api_key: str, campaign: int, offset: int, limit: int = PAGE, *, replied: bool = False
+    api_key: str, campaign: int, offset: int, limit: int = PAGE, **filters: Any
 ) -> tuple[Any, Answer]:
-    """One page of a campaign's leads; `replied`: of those that replied."""
-    filters = {"emailStatus": "is_replied"} if replied else {}
+    """One page of a campaign's leads, of those that SmartLead's filters let through."""
     return call(api_key, f"/campaigns/{campaign}/leads", offset=offset, limit=limit, **filters)
 
 
@@ -148,3 +147,20 @@ def message_history(api_key: str, campaign: int, lead: int) -> tuple[Any, Answer
 
 def categories(api_key: str) -> tuple[Any, Answer]:
     return call(api_key, "/leads/fetch-categories")
+
+
+def webhooks(api_key: str, campaign: int) -> tuple[Any, Answer]:
+    """The webhooks of a campaign."""
+    return call(api_key, f"/campaigns/{campaign}/webhooks")
+
+
+def save_webhook(
+    api_key: str, campaign: int, *, number: int | None, url: str, events: Sequence[str]
+) -> tuple[Any, Answer]:
+    """Add a webhook to a campaign, or change the one with this number."""
+    path, send = f"/campaigns/{campaign}/webhooks", {"id": number, "name": "Harbor"}
+    answer = _client(settings.SMARTLEAD_API_BASE).request(
+        "POST", path, params={"api_key": api_key},
+        json=send | {"webhook_url": url, "event_types": list(events)},
+    )  # fmt: skip
+    return decode(answer), answer

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.crypto import salted_hmac
+
+from leads.models import Connection
 from leads.smartlead import client
 from leads.smartlead.errors import LONGEST_WAIT, BadKey, Missing, Pushback, Unwanted
 from saas import ratelimit
@@ -22,8 +25,9 @@ from saas.ratelimit import Limit, Permit, Wait
 # All brands together, so that one installation is no burden to SmartLead. Per second: a minute's
 # window would let a few brands use it up for all.
 CEILING = Limit(calls=100, seconds=1.0, in_flight=200)
-CEILING_KEY = "smartlead"
+PROVIDER = CEILING_KEY = "smartlead"
 LONGEST_CALL = client.DEADLINE + client.TIMEOUT  # the last read may begin at the deadline
+MANY = 3  # accounts whose faults together say that SmartLead itself is down
 PATIENCE = 4.0  # seconds a person waits for a permit before we say "try again"
 
 Fetch = Callable[[], tuple[Any, Answer]]
@@ -64,13 +68,17 @@ class Pass:
 
 
 class Gate:
-    """The gate of one brand, with its `limit`."""
+    """The gate of one SmartLead account, with a `limit`.
 
-    def __init__(self, brand_id: int, limit: Limit) -> None:
-        self.key = f"smartlead:brand:{brand_id}"
+    `account` names the account: brands that share one share its window and its breaker. Without it
+    the brand stands for its account.
+    """
+
+    def __init__(self, brand_id: int, limit: Limit, *, account: str = "") -> None:
+        self.key = f"smartlead:account:{account}" if account else f"smartlead:brand:{brand_id}"
         self.limit = limit
         self.brand = Breaker(self.key)
-        self.provider = Breaker("smartlead")
+        self.provider = Breaker(PROVIDER, sources=MANY)
 
     def enter(self, *, hold: float = LONGEST_CALL) -> Pass | Wait:
         """Ask for leave to make one call of at most `hold` seconds."""
@@ -117,7 +125,7 @@ class Gate:
 
     def faulty(self) -> None:
         self.brand.failure()
-        self.provider.failure()
+        self.provider.failure(self.key)
 
     def pushed_back(self, after: float) -> None:
         """Heed a 429: nobody calls for this brand before `after` seconds. SmartLead is alive."""
@@ -138,11 +146,24 @@ class Gate:
         return None
 
 
+def of(connection: Connection) -> Gate:
+    """Return the gate of a connection's account."""
+    return Gate(connection.brand_id, connection.limit, account=connection.account)
+
+
+def account_of(api_key: str) -> str:
+    """Name the account of a key, as far as the key tells it: one key is one account.
+
+    Keyed, so that the name says nothing of the key. Two keys of one account are told by people.
+    """
+    return salted_hmac("leads.smartlead.account", api_key, algorithm="sha256").hexdigest()[:32]
+
+
 def _busy(wait: Wait) -> Refused:
     seconds = max(1, round(wait.seconds))
     if wait.reason == "breaker":
         return Refused(
-            "unreachable", f"SmartLead is not answering. We try again in {seconds} seconds."
+            "unreachable", f"SmartLead is not answering now. Try again in {seconds} seconds."
         )
     return Refused(
         "busy", f"Your SmartLead limit is used up for now. Try again in {seconds} seconds."

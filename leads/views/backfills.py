@@ -22,18 +22,21 @@ from leads.models import Backfill, Connection, Cursor, Rejection
 from saas.errors import Refused
 
 SHOWN = 20
+UPDATES_SHOWN = 6
 
 
 @require_GET
 @requires(Permission.VIEW)
 def backfills(request: BrandRequest) -> HttpResponse:
     """The live one, and those before it."""
-    rows = list(Backfill.objects.select_related("connection").order_by("-id")[:SHOWN])
-    live = next((row for row in rows if row.live), None)
+    connection: Connection | None = Connection.objects.first()
+    live = control.live()
     context = {
-        "connection": Connection.objects.first(),
+        "connection": connection,
         "live": _watched(live) if live else None,
-        "past": [_listed(row) for row in rows if not row.live],
+        "past": _past(Backfill.Kind.FULL, SHOWN),
+        "updates": _past(Backfill.Kind.SYNC, UPDATES_SHOWN),
+        "updates_line": connection and words.updates_line(connection, live, timezone.now()),
         "may_run": allows(request.membership.role, Permission.RUN_BACKFILLS),
     }
     return render(request, "leads/backfills.html", context)
@@ -84,6 +87,8 @@ def _move(
             if e.code == "missing":
                 raise Http404 from e
             messages.error(request, e.message)
+            if e.code == "replaced":
+                return redirect("leads:backfills", slug=request.brand.slug)
         return redirect("leads:backfill", slug=request.brand.slug, backfill_id=backfill_id)
 
     return view
@@ -105,6 +110,12 @@ def _watched(row: Backfill) -> dict[str, Any]:
         "chart": progress.chart(row, now),
         "took": ((row.ended_at or now) - row.started_at) if row.started_at else None,
     }
+
+
+def _past(kind: Backfill.Kind, most: int) -> list[dict[str, Any]]:
+    """Return the newest that have ended."""
+    rows = Backfill.objects.filter(kind=kind).exclude(state__in=Backfill.LIVE)
+    return [_listed(row) for row in rows.order_by("-id")[:most]]
 
 
 def _listed(row: Backfill) -> dict[str, Any]:
@@ -130,5 +141,5 @@ def _sizes(row: Backfill) -> list[int]:
 
 
 def _campaigns(row: Backfill) -> list[Cursor]:
-    cursors = Cursor.objects.filter(backfill=row, kind=Cursor.Kind.LEADS)
-    return list(cursors.select_related("campaign").order_by("campaign__name")[:200])
+    cursors = Cursor.objects.filter(backfill=row, kind__in=progress.READING)
+    return list(cursors.select_related("campaign").order_by("campaign__name", "kind")[:200])

@@ -257,10 +257,12 @@ def answers(url: str) -> bool:
 def welcome(folder: Path, took: float) -> str:
     logins = folder / "logins.txt"
     env = state.read_env(folder / "env")
+    port = env["PUBLIC_URL"].rpartition(":")[2]
     return "\n".join(
         [
             "",
             f"Harbor runs at {env['PUBLIC_URL']} (started in {took:.1f} s)",
+            f"For passkeys:  http://localhost:{port} (browsers refuse them on a bare address)",
             f"Its mails:     {env['SANDBOX_URL']}/mail/",
             f"Its logs:      {folder / 'log'}",
             "",

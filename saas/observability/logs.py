@@ -17,12 +17,33 @@ SECRETS = re.compile(
     r"(?i)((?:api_key|secret_key|apikey|token|password|authorization|signature)"
     r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+|basic\s+)?)[^\s&\"',}]+"
 )
+# A path whose last part opens an account or a door; a route's pattern names it and has none.
+SLASH = "(?:/|%2F)"
+KEYED_PATHS = re.compile(
+    rf"(?i)({SLASH}(?:confirm-email|reset{SLASH}key|(?<!/team/)invitations"
+    rf"|webhooks{SLASH}\w+){SLASH})(?![(<])[^/\s\"'?&<>]+"
+)
 STRIPE_KEYS = re.compile(r"\b((?:sk|rk|whsec)_(?:test_|live_)?)[A-Za-z0-9]{6,}")
 
 
 def redact(text: str) -> str:
     """Replace what looks like a secret in `text`."""
-    return STRIPE_KEYS.sub(r"\1[redacted]", SECRETS.sub(r"\1[redacted]", text))
+    for secret in (SECRETS, KEYED_PATHS, STRIPE_KEYS):
+        text = secret.sub(r"\1[redacted]", text)
+    return text
+
+
+def redact_all(value: Any) -> Any:
+    """Return `value` with every string in it redacted; what is no JSON becomes its `repr`."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: redact_all(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_all(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(repr(value))
 
 
 class NoTraceOfRefusals(logging.Filter):
@@ -41,10 +62,7 @@ def _add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 
 def _redact_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = redact(value)
-    return event
+    return {name: redact_all(value) for name, value in event.items()}
 
 
 SHARED: list[Any] = [
@@ -55,6 +73,7 @@ SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     _add_context,
 ]
+LOUD = ("httpx", "httpcore", "urllib3", "stripe")
 STDERR = {"class": "logging.StreamHandler", "formatter": "harbor", "filters": ["refusals"]}
 
 
@@ -92,9 +111,12 @@ def configure(config: dict[str, Any]) -> None:
             "filters": {"refusals": {"()": NoTraceOfRefusals}},
             "handlers": {"stderr": STDERR},
             "root": {"handlers": ["stderr"], "level": config["level"]},
-            # They log whole URLs at INFO, and a URL can be a secret.
             "loggers": {
-                name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "stripe")
+                # Django sets up its own handlers first; under DEBUG one writes plain text, with the
+                # traceback of every refusal, beside our line.
+                "django": {"level": "INFO", "handlers": []},
+                # They log whole URLs at INFO, and a URL can be a secret.
+                **{name: {"level": "WARNING"} for name in LOUD},
             },
         }
     )

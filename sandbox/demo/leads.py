@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts.models import Brand, User
 from leads import connections, sources
-from leads.backfill import control, plan
+from leads.backfill import control, plan, tail
+from leads.hooks import address
 from leads.ingest import leads as lead_ingest
 from leads.ingest import messages
 from leads.ingest.rows import LeadRow, Thread
@@ -35,8 +36,11 @@ def connect_and_start(brand: Brand, owner: User, *, key: str) -> None:
 
 
 def fill(brand: Brand, owner: User, *, key: str, count: int) -> None:
-    """Connect, and bring in the account's leads and many of its threads at once."""
+    """Connect, bring in the account's leads and many of its threads at once, and have SmartLead
+    tell of what happens from now on."""
     connections.connect(brand_id=brand.pk, api_key=key, actor=owner)
+    address.turn_on(brand_id=brand.pk, actor=owner)
+    address.manage(brand_id=brand.pk, actor=owner)
     book = Book(options_from_key(key))
     with scope(brand):
         connection = Connection.objects.get()
@@ -103,6 +107,7 @@ def _finished(
             position=size,
             total=size,
         )
+    tail.settled(backfill)
 
 
 def _rows(book: Book, source: Source) -> Iterator[LeadRow]:

@@ -278,5 +278,87 @@
     },
   };
 
-  [dialogs, menus, copying, theme, toasts, passkeys, ticks, keys, times, forms].forEach((part) => part.start());
+  // Drafts: what was typed into the forms of the page before a door (the login, an error) came in the way waits in
+  // this tab and is put back once the same person is on the page again. The next page of theirs without a door
+  // between means that it arrived, and forgets it. Secrets, files and hidden fields are never kept.
+  const drafts = {
+    secret: /pass|secret|token|csrf|code|card|cvc|(^|_)key($|_)/i,
+    entry: "draft",
+    start() {
+      drafts.arrive(document.body.dataset.person);
+      const keep = (event) => drafts.keep(event.target.form ?? event.target);
+      document.addEventListener("input", keep);
+      document.addEventListener("submit", (event) => {
+        if (/\/logout\/$/.test(event.target.getAttribute("action"))) drafts.write(null);
+        else keep(event);
+      });
+    },
+    arrive(person) {
+      const draft = drafts.read();
+      if (!draft) return;
+      if (!person) return drafts.write({ ...draft, stopped: true });
+      const mine = draft.stopped && draft.person === person;
+      if (mine && draft.path !== location.pathname) return;
+      drafts.write(null);
+      if (mine) drafts.restore(draft.forms);
+    },
+    restore(kept) {
+      document.querySelectorAll("form").forEach((form) => {
+        const values = kept[drafts.nameOf(form)];
+        if (!values) return;
+        drafts.fields(form).forEach((field) => drafts.fill(field, values[field.name] ?? []));
+        const line = document.createElement("p");
+        line.className = "field-help kept";
+        line.setAttribute("role", "status");
+        line.textContent = "We kept what you typed. It isn't saved yet.";
+        form.prepend(line);
+        if (form.closest("dialog")) dialogs.open(form.closest("dialog").id);
+      });
+    },
+    fill(field, values) {
+      if (field.matches("[type='checkbox'], [type='radio']")) field.checked = values.includes(field.value);
+      else if (field.multiple) [...field.options].forEach((option) => (option.selected = values.includes(option.value)));
+      else if (values.length) field.value = values[0];
+    },
+    keep(form) {
+      const person = document.body.dataset.person;
+      if (!person || !(form instanceof HTMLFormElement) || form.getAttribute("method")?.toLowerCase() !== "post") return;
+      const names = new Set(drafts.fields(form).map((field) => field.name));
+      if (!names.size) return;
+      const typed = new FormData(form);
+      const values = Object.fromEntries([...names].map((name) => [name, typed.getAll(name)]));
+      const { forms } = drafts.read() ?? {};
+      drafts.write({ person, path: location.pathname, forms: { ...forms, [drafts.nameOf(form)]: values } });
+    },
+    fields(form) {
+      return [...form.elements].filter(
+        (field) =>
+          field.name &&
+          field.matches("input, textarea, select") &&
+          !field.matches("[type='hidden'], [type='password'], [type='file'], [data-not-kept], [data-submit-on-change]") &&
+          !/^(cc-|one-time-code|current-password|new-password)/.test(field.autocomplete) &&
+          !drafts.secret.test(field.name),
+      );
+    },
+    nameOf(form) {
+      return form.getAttribute("action") ?? "";
+    },
+    read() {
+      try {
+        return JSON.parse(sessionStorage.getItem(drafts.entry));
+      } catch {
+        return null; // A browser that keeps nothing: then nothing comes back.
+      }
+    },
+    write(draft) {
+      try {
+        if (draft) sessionStorage.setItem(drafts.entry, JSON.stringify(draft));
+        else sessionStorage.removeItem(drafts.entry);
+      } catch {
+        // As above.
+      }
+    },
+  };
+
+  [dialogs, menus, copying, theme, toasts, passkeys, ticks, keys, times, forms, drafts].forEach((part) => part.start());
 })();

@@ -124,3 +124,33 @@ def test_a_live_part_of_a_page_sends_the_whole_page_to_the_login(
         headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver/b/{brand.slug}/team/"},
     )
     assert answer.headers["HX-Redirect"] == f"/accounts/login/?next=/b/{brand.slug}/team/"
+
+
+NOTHING_SAVED = "You were logged out, so nothing was saved."
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+@pytest.mark.parametrize("path", ["/b/{slug}/settings/", "/accounts/profile/"])
+def test_whose_form_came_too_late_is_told_so(
+    brand: Any, client: Client, path: str, headers: dict[str, str]
+) -> None:
+    client.post(path.format(slug=brand.slug), {"name": "Lost"}, headers=headers)
+    assert NOTHING_SAVED in client.get("/accounts/login/").content.decode()
+
+
+def test_a_time_out_in_a_form_is_told_once(person: Any) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        client = logged_in(person)
+        clock.shift(timedelta(minutes=60))
+        client.post("/accounts/profile/", {"name": "Lost"})
+        page = client.get("/accounts/login/").content.decode()
+    assert NOTHING_SAVED in page
+    assert "to keep your account safe" not in page
+    person.refresh_from_db()
+    assert person.name == ""
+
+
+def test_a_page_and_a_cancelled_login_lost_nothing(brand: Any, client: Client) -> None:
+    client.get(f"/b/{brand.slug}/settings/")
+    client.post("/accounts/logout/", {"next": "/accounts/login/"})
+    assert NOTHING_SAVED not in client.get("/accounts/login/").content.decode()

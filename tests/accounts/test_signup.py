@@ -109,3 +109,11 @@ def test_a_person_without_a_brand_is_asked_to_name_one(client: Client) -> None:
     client.force_login(make_user())
     assert client.get("/home/").url == "/brands/new/"
     assert client.post("/brands/new/", {"name": "Engines"}).url == "/b/engines/"
+
+
+def test_staff_without_a_brand_land_in_the_console(client: Client) -> None:
+    staff = make_user(is_staff=True)
+    client.force_login(staff)
+    assert client.get("/home/").url == "/admin/"
+    brands.create(name="Engines", owner=staff)
+    assert client.get("/home/").url == "/b/engines/"

@@ -67,6 +67,8 @@ def _rates(superuser: str) -> tuple[float, float, float]:
 
 def take(place: tuple[int, int, int], chunks: Iterable[bytes]) -> None:
     """Take an export in from its start, as the engine does."""
+    from django.utils import timezone
+
     from leads.backfill import export
     from leads.backfill.engine import LEASE
     from leads.backfill.jobs import ExportJob
@@ -81,7 +83,9 @@ def take(place: tuple[int, int, int], chunks: Iterable[bytes]) -> None:
         rows.update(state=Backfill.State.RUNNING)
         [backfill] = claim(rows, seconds=LEASE)
     job = ExportJob(cursor_id, campaign_id, 1, None)
-    delta = export._take(backfill, job, iter(chunks), lease=LEASE, over=lambda: False)
+    delta = export._take(
+        backfill, job, iter(chunks), as_of=timezone.now(), lease=LEASE, over=lambda: False
+    )
     if delta.refusal or delta.rejected:
         raise RuntimeError(f"{delta.refusal}, {delta.rejected} rejected")
     with scope(brand_id):

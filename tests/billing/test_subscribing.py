@@ -68,6 +68,12 @@ def test_from_trial_to_active_through_checkout(
     assert "Next invoice" in shown
 
 
+def test_the_trial_is_named_once(customer: Client, brand: Any) -> None:
+    card = page(customer, brand).split("What your plan includes")[0].split("Your plan", 1)[1]
+    assert card.count("Free trial") == 1
+    assert "Trial ends" in card
+
+
 def test_a_declined_card_changes_nothing(customer: Client, brand: Any, stripe: Stripe) -> None:
     assert stripe.pay(choose(customer, brand), card=DECLINED).status_code != 303
     stripe.deliver()

@@ -8,8 +8,10 @@ import json
 import time
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
 from billing import handlers, inbox
@@ -228,3 +230,37 @@ def test_an_outage_never_parks(monkeypatch: pytest.MonkeyPatch) -> None:
     row = work_until_rest(inbox.MOST_ATTEMPTS + 5)
     assert row.state == "pending"
     assert row.lease_until is None
+
+
+def test_an_event_that_the_database_cannot_hold_is_parked(stripe: Any) -> None:
+    """PostgreSQL's JSON has no NUL, and the mirror keeps events as JSON."""
+    thing = {"id": "issfr_nul", "object": "radar.early_fraud_warning", "note": "a\x00b"}
+    sent = event(data={"object": thing})
+    assert "a\\u0000b" in json.dumps(sent)
+    assert post(sent) == 200
+    row = work_until_rest(inbox.MOST_ATTEMPTS + 2)
+    assert (row.state, row.attempts) == ("parked", inbox.MOST_ATTEMPTS)
+    assert row.last_error.startswith("DataError")
+    assert row.lease_until is None
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.SerializationFailure,
+        psycopg.errors.AdminShutdown,
+        psycopg.InterfaceError,
+    ],
+)
+def test_a_database_that_is_busy_or_away_never_parks(
+    cause: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: dict[str, Any]) -> bool:
+        with connection.wrap_database_errors:
+            raise cause("for a moment")
+
+    monkeypatch.setattr(handlers, "project", fails)
+    post(event())
+    row = work_until_rest(inbox.MOST_ATTEMPTS + 3)
+    assert (row.state, row.lease_until) == ("pending", None)

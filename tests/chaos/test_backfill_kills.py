@@ -13,6 +13,7 @@ from django.conf import settings
 
 from leads.backfill import sweep
 from leads.models import Backfill
+from leads.smartlead import gate
 from saas import ratelimit
 from saas.embedded.processes import wait_until
 from saas.tenancy import everyone, scope
@@ -47,7 +48,7 @@ def lapse(account: Account) -> None:
     with everyone("chaos"):
         Backfill.objects.filter(brand=account.brand).update(lease_until=None)
     redis.Redis.from_url(settings.REDIS_URL).delete(
-        *ratelimit._keys(f"smartlead:brand:{account.brand.pk}")[1:2],
+        *ratelimit._keys(gate.of(account.run().connection).key)[1:2],
         *ratelimit._keys("smartlead")[1:2],
     )
     time.sleep(sweep.OVERDUE.total_seconds())

@@ -77,6 +77,32 @@ def test_exports_that_never_worked_are_not_tried_for_every_campaign(account: Mak
     a.no_faults()
     assert_exact(a)
     assert calls(a, "export") == export.DISTRUST_AFTER
+    assert calls(a, "all") == 2  # 300 leads, and the end of the list
+
+
+def test_the_whole_list_leaves_only_what_it_lacks_to_the_pages(account: Make) -> None:
+    a = account("sl_whole_700_4_r0_overlap")
+    a.start()
+    a.fault("not_found", path="leads-export$")
+    planned = calls(a, "leads")
+    a.drive()
+    a.no_faults()
+    assert_exact(a)
+    replied_pages = 4  # they order the messages
+    assert calls(a, "leads") == planned + replied_pages
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "not_found", "empty", "truncated"])
+def test_a_whole_list_that_never_works_falls_back_to_pages(account: Make, fault: str) -> None:
+    a = account("sl_nolist_300_3_r0")
+    a.start()
+    a.fault("not_found", path="leads-export$")
+    a.fault(fault, path="leads/all$")
+    a.drive()
+    a.no_faults()
+    assert_exact(a)
+    with scope(a.brand):
+        assert Cursor.objects.get(kind="all").state == "skipped"
 
 
 def test_a_stride_that_is_over_is_followed_by_one_that_goes_on_behind_its_rows(
@@ -136,8 +162,9 @@ def test_a_full_plan_parks_an_export_and_room_lets_it_go_on(account: Make) -> No
     from leads.backfill import control
 
     control.resume(brand_id=a.brand.pk, backfill_id=a.run().pk, actor=None)
-    a.drive()
+    done = a.drive()
     assert_exact(a)
+    assert (done.leads_seen, done.leads_new) == (120, 120)  # what was read twice counts once
 
 
 def test_a_large_export_waits_for_a_worker_of_its_own(

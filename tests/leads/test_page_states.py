@@ -114,6 +114,22 @@ def test_another_brand_s_run_is_not_there(web: Client, brand: Any) -> None:
     assert state_of(other, run) == State.RUNNING
 
 
+@pytest.mark.parametrize("action", ["start", "cancel"])
+def test_an_old_tab_s_plan_was_replaced_by_a_newer_one(
+    web: Client, brand: Any, action: str
+) -> None:
+    old = make_run(brand, state=State.PLANNED).pk
+    with scope(brand):
+        Backfill.objects.all().delete()  # what making a new plan does
+        connection = Connection.objects.get()
+        new = Backfill.objects.create(connection=connection, state=State.PLANNED)
+    answer = web.post(url(brand, f"backfills/{old}/{action}/"), follow=True)
+    assert answer.redirect_chain == [(url(brand, "backfills/"), 302)]
+    assert "This plan was replaced by a newer one." in answer.content.decode()
+    assert state_of(brand, new) == State.PLANNED
+    assert web.post(url(brand, f"backfills/{10**30}/{action}/")).status_code == 404
+
+
 def test_get_changes_nothing(web: Client, brand: Any) -> None:
     run = make_run(brand)
     for action in ACTIONS:

@@ -89,3 +89,30 @@ def test_a_brand_s_own_categories_come_before_smartlead_s(scoped: Any) -> None:
     Category.objects.create(remote_id=4_000_001, name="Partner")
     names = words.categories()
     assert (names[1], names[4_000_001], names[2]) == ("Hot", "Partner", "Meeting Request")
+
+
+@pytest.mark.parametrize("state", State.values)
+@pytest.mark.parametrize("phase", Backfill.Phase.values)
+def test_a_sync_has_sentences_of_its_own(state: str, phase: str) -> None:
+    now = words.now_line(run(state, kind="sync", phase=phase), NOW)
+    assert now.text.endswith(".")
+    assert "backfill" not in now.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("fields", "live", "said"),
+    [
+        ({}, None, "After your first backfill we fetch what is new by ourselves."),
+        ({"synced_at": NOW, "sync_every": 0}, None, "Regular updates are off. Live updates"),
+        ({"synced_at": NOW, "sync_every": 60}, None, "every hour"),
+        ({"synced_at": NOW, "sync_every": 60}, None, "The next update starts at 13:00."),
+        ({"synced_at": NOW, "sync_every": 7}, None, "every 7 minutes"),
+        ({"synced_at": NOW, "sync_every": 60}, {"kind": "sync"}, "An update is under way."),
+        ({"synced_at": NOW, "sync_every": 60}, {"kind": "full"}, "waits until your backfill"),
+    ],
+)
+def test_how_what_is_new_comes_in(fields: Any, live: Any, said: str) -> None:
+    due = NOW + timedelta(hours=1)
+    connection = Connection(sync_due_at=due, **fields)
+    running = run(State.RUNNING, **live) if live else None
+    assert said in words.updates_line(connection, running, NOW)

@@ -84,3 +84,9 @@ def test_the_request_id_travels_with_the_task() -> None:
     assert seen["user_id"] == 7
     assert "brand_id" not in seen  # a task opens its own scope
     assert seen["task_id"]
+
+
+def test_every_sweep_is_on_the_schedule() -> None:
+    app.autodiscover_tasks(force=True)
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert {name for name in app.tasks if name.endswith("sweep")} <= scheduled

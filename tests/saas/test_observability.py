@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
+import structlog
 from django.core.cache import cache
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
 from accounts import brands
@@ -22,6 +24,8 @@ from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
+CONFIRM, RESET = "/accounts/confirm-email/", "/accounts/password/reset/key/"
+
 
 @pytest.mark.parametrize(
     ("text", "kept"),
@@ -31,11 +35,40 @@ pytestmark = pytest.mark.django_db
         ("Authorization: Bearer xyz.abc", "Authorization: Bearer [redacted]"),
         ("key sk_test_" + "a" * 24, "key sk_test_[redacted]"),
         ("whsec_" + "b" * 20, "whsec_[redacted]"),
+        ("GET /accounts/confirm-email/MQ:1w:x_-Y/ 200", f"GET {CONFIRM}[redacted]/ 200"),
+        ("/accounts/confirm-email/MQ%3A1w%3Ax", f"{CONFIRM}[redacted]"),
+        (f"path_info: '{RESET}1-abc-def/'", f"path_info: '{RESET}[redacted]/'"),
+        ("Gone: /invitations/WzEsMV0:1w:x/", "Gone: /invitations/[redacted]/"),
+        ("?next=%2Finvitations%2FWzEsMV0", "?next=%2Finvitations%2F[redacted]"),
+        ("/webhooks/smartlead/s3same/", "/webhooks/smartlead/[redacted]/"),
+        ("/b/n/team/invitations/12/revoke/", "/b/n/team/invitations/12/revoke/"),
+        (
+            r"accounts/confirm-email/(?P<key>[-:\w]+)/$",
+            r"accounts/confirm-email/(?P<key>[-:\w]+)/$",
+        ),
+        ("invitations/<str:token>/", "invitations/<str:token>/"),
         ("nothing to hide", "nothing to hide"),
     ],
 )
 def test_secrets_are_redacted(text: str, kept: str) -> None:
     assert redact(text) == kept
+
+
+def test_every_part_of_a_record_is_redacted(
+    client: Client, rf: RequestFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = "/invitations/WzEsMV0:1w:x/"
+    client.get(path)  # 404
+    extra = {"request": rf.get(path), "hops": [{"to": (path, 7)}], "fine": True}
+    logging.getLogger("stranger").warning("path_info: %s", path, extra=extra)
+    structlog.get_logger("ours").warning("seen", path=path)
+    log = capfd.readouterr().err
+    assert "WzEsMV0" not in log
+    [line] = [one for one in map(json.loads, log.splitlines()) if one["logger"] == "stranger"]
+    assert line["event"] == "path_info: /invitations/[redacted]/"
+    assert line["request"] == "<WSGIRequest: GET '/invitations/[redacted]/'>"
+    assert line["hops"] == [{"to": ["/invitations/[redacted]/", 7]}]
+    assert line["fine"] is True
 
 
 def test_a_report_to_sentry_has_ids_and_no_secrets() -> None:

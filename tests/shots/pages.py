@@ -92,8 +92,11 @@ def _brand() -> list[Shot]:
         Shot("lead-replied", f"{here}/leads/?replied=1", "active", follow=ROW, dark=True),
         Shot("lead", f"{here}/leads/", "active", follow=ROW, dark=True, hero=True),
         Shot("backfills", f"{here}/backfills/", "active", dark=True),
+        Shot("import", f"{here}/leads/import/", "active"),
         Shot("backfill", f"{here}/backfills/", "active", follow=ROW_OR_CARD),
         Shot("connection", f"{here}/connection/", "active", dark=True),
+        Shot("connection-rotate", f"{here}/connection/", "active", press=(_opens("rotate"),)),
+        Shot("connection-by-hand", f"{here}/connection/", "active", press=("main summary",)),
         Shot("connection-leave", f"{here}/connection/", "active", press=(_opens("disconnect"),)),
         Shot("billing", f"{here}/billing/", "active", dark=True),
         Shot("billing-cancel", f"{here}/billing/", "active", press=(_opens("cancel"),)),
@@ -186,6 +189,7 @@ def _staff() -> list[Shot]:
             Shot(f"admin-{name}-one", f"/admin/{path}/", "staff", row, dark=name == "brands")
             for name, path in CONSOLE.items()
         ),
+        Shot("admin-events", "/admin/leads/delivery/", "staff"),
         Shot("admin-server-new", "/admin/vpn/server/add/", "staff"),
         Shot("admin-group-new", "/admin/auth/group/add/", "staff"),
     ]

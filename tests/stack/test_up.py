@@ -178,8 +178,8 @@ def test_a_failure_that_a_full_disk_explains_says_so(
 @pytest.mark.parametrize(
     ("name", "url"),
     [
-        ("DATABASE_URL", "postgres://harbor:secret-word@127.0.0.1:1/harbor"),
-        ("REDIS_URL", "redis://:secret-word@127.0.0.1:1/0"),
+        ("DATABASE_URL", "postgres://WHO@127.0.0.1:1/harbor"),
+        ("REDIS_URL", "redis://WHO@127.0.0.1:1/0"),
         ("REDIS_URL", "what is this"),
     ],
 )
@@ -188,7 +188,7 @@ def test_a_server_elsewhere_that_can_not_be_used_is_a_sentence(
 ) -> None:
     monkeypatch.setenv("HARBOR_VAR", str(var))
     monkeypatch.setenv("DATABASE_URL", os.environ["HARBOR_TEST_SUPERUSER_URL"])
-    monkeypatch.setenv(name, url)
+    monkeypatch.setenv(name, url.replace("WHO", "harbor:secret-word"))
     with pytest.raises(CommandError, match=f"{name} names a server that can't be used") as refused:
         call_command("up", port=free_port())
     assert f"set {name} right, or unset it" in str(refused.value)

@@ -57,6 +57,13 @@ def test_a_new_brand_is_told_what_to_do(mine, url, node):
     assert url("new/") in page
 
 
+@pytest.mark.parametrize(("role", "told"), [(Role.VIEWER, False), (Role.MEMBER, True)])
+def test_the_overview_speaks_of_room_to_those_who_may_use_it(colleague, roomy, role, told):
+    page = text_of(colleague(role)[1].get(f"/b/{roomy.slug}/"))
+    assert "No devices yet." in page
+    assert ("Your plan has room for 5" in page) is told
+
+
 def test_creating_a_device_shows_its_configuration_once(mine, url, node, roomy, caplog):
     response = mine.post(url("new/"), form(node))
     page = text_of(response)

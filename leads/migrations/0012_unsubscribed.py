@@ -7,7 +7,7 @@ from leads.partitions import AddPartitionedIndex
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("leads", "0005_work")]
+    dependencies = [("leads", "0011_work")]
 
     operations = [
         AddPartitionedIndex(

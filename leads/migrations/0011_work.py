@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_brand_request_key'),
-        ('leads', '0004_sources'),
+        ('leads', '0010_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
