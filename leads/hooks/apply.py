@@ -84,8 +84,11 @@ def apply(event: Event, *, brand_id: int) -> str:
     merged = leads.merge(brand_id=brand_id, campaign_id=campaign.pk, rows=[row])
     if merged.refusal:
         return f"left out: {merged.refusal}"
-    lead_id = Lead.objects.filter(brand_id=brand_id, email=row.email).values_list("id", flat=True)
-    _tell(event, brand_id=brand_id, campaign=campaign, lead_id=lead_id.get())
+    rows = Lead.objects.filter(brand_id=brand_id, email=row.email)
+    lead_id = rows.values_list("id", flat=True).first()
+    if lead_id is None:
+        return "left out: deleted here"
+    _tell(event, brand_id=brand_id, campaign=campaign, lead_id=lead_id)
     return ""
 
 

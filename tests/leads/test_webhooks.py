@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +31,9 @@ from leads.models import (
     Message,
     Rejection,
 )
+from leads.search import Filters
+from leads.work import bulk, stride
+from leads.work.bulk import Wish
 from saas.tenancy import everyone, scope
 from tests.factories import make_brand, make_user
 from tests.leads.conftest import Account
@@ -545,6 +549,45 @@ def test_a_new_category_has_its_name_at_once(live: Live) -> None:
     inbox.drain()
     with scope(live.brand):
         assert Category.objects.get(remote_id=70_123).name.startswith("Call back")
+
+
+def by_hand(live: Live, what: str, place: dict[str, Any], **more: Any) -> None:
+    """Have a person change the lead of the place."""
+    lead_id, brand_id, actor = live.lead(place).id, live.brand.pk, live.account.owner
+    with scope(live.brand):
+        wish = Wish(what, Filters(), ticked=(lead_id,), **more)
+        key = uuid.uuid4()
+        job = bulk.start(brand_id=brand_id, wish=wish, request_key=key, actor=actor)
+    stride.stride(brand_id, job.pk)
+
+
+def test_an_event_does_not_bring_a_deleted_lead_back(live: Live) -> None:
+    place = live.touch("reply", category=1, seed=4)
+    by_hand(live, "delete", place)
+    before = live.account.count()
+    for body in live.told.wait(2):
+        assert post(live.path, body) == 200
+    assert inbox.drain() == 2
+    assert [(row.state, row.note) for row in live.rows()] == [
+        ("done", "left out: deleted here")
+    ] * 2
+    assert live.account.count() == before
+
+
+def test_of_a_person_s_category_and_an_event_s_the_later_holds(live: Live) -> None:
+    place = live.touch("category", category=1, seed=5)
+    (older,) = live.told.wait(1)
+    by_hand(live, "category", place, category=3)
+    post(live.path, older)
+    inbox.drain()
+    assert (live.lead(place).category, live.place(place).category) == (3, 3)
+    live.touch("category", category=2, lead=place["lead_id"], campaign=place["campaign_id"])
+    newer = live.told.wait(2)[-1]
+    newer["event_timestamp"] = (timezone.now() + timedelta(seconds=1)).isoformat()
+    post(live.path, newer)
+    inbox.drain()
+    lead = live.lead(place)
+    assert (lead.category, lead.category_set_at, live.place(place).category) == (2, None, 2)
 
 
 def test_one_brands_flood_does_not_hold_up_another(brand: Any) -> None:
