@@ -78,12 +78,13 @@ class PendingSignup(models.Model):
     """What a person wanted when they signed up, kept until their first login settles it.
 
     Nothing of a tenant exists before the e-mail address is confirmed. `invitation` is the token of
-    the invitation that they came by, else they get a brand called `brand_name`.
+    the invitation that they came by, else they get a brand called `brand_name`. It is sealed, as
+    the mail with the same link is.
     """
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
     brand_name = models.CharField(max_length=80, blank=True, default="")
-    invitation = models.TextField(blank=True, default="")
+    invitation = SealedField(blank=True, default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     def __str__(self) -> str:

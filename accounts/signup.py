@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest
 
 from accounts import brands, invitations
 from accounts.models import PendingSignup, User
+from saas.crypto import Unopenable
 from saas.errors import Refused
 
 SESSION_KEY = "invitation"
@@ -56,9 +57,18 @@ def settle(user: User) -> str | None:
             return str(brands.create(name=pending.brand_name, owner=user).slug)
         try:
             with transaction.atomic():
-                return invitations.accept(pending.invitation, user=user)
+                return invitations.accept(_token(pending), user=user)
         except Http404:
             return None
         except Refused as e:
             refusal = e
     raise refusal
+
+
+def _token(pending: PendingSignup) -> str:
+    """The invitation's token; one that was kept in clear, before it was sealed, proves itself by
+    its signature."""
+    try:
+        return str(pending.invitation.reveal())
+    except Unopenable:
+        return str(pending.invitation.token)

@@ -129,6 +129,23 @@ def test_a_closed_invitation_says_why(
     assert role_of(brand, bob) is None
 
 
+def test_an_address_with_markup_is_text_in_every_page(
+    brand: Any, owner: Any, client: Client, client_for: Login
+) -> None:
+    address = '"<b>bob</b>"@example.test'  # quoted, it is an address
+    theirs = client_for(owner)
+    form = {"email": address, "role": "member"}
+    invited = theirs.post(f"/b/{brand.slug}/team/invite/", form, follow=True)
+    again = theirs.post(f"/b/{brand.slug}/team/invite/", form)
+    [mail] = mails_to(address)
+    client.post(link_in(mail))
+    other = client_for(make_user()).get(link_in(mail))
+    for page in (invited, again, client.get("/accounts/signup/"), other):
+        assert "&lt;b&gt;bob&lt;/b&gt;" in page.content.decode()
+        assert "<b>bob" not in page.content.decode()
+    assert "<b>bob" not in mail.html.reveal()
+
+
 def test_a_forged_token_is_no_page(client: Client, invitation_link: str) -> None:
     assert client.get(invitation_link[:-3] + "xx/").status_code == 404
     assert client.get("/invitations/x/").status_code == 404
