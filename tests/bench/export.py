@@ -14,8 +14,7 @@ import sys
 import time
 from typing import Any
 
-from tests import servers
-from tests.bench.ingest import _brand
+from tests.bench import crowd
 from tests.bench.result import Result
 
 ROUNDS = 5
@@ -44,19 +43,10 @@ COPY (SELECT email, first_name, last_name, company, phone, website, location, li
 
 
 def run() -> Result:
-    running = servers.start()
-    os.environ.update(servers.environment(running))
-    os.environ.update(servers.worker_environment(0))
-    servers.clone(os.environ["DATABASE_URL"].rpartition("/")[2])
-    try:
-        import django
-
-        django.setup()
+    with crowd.database():
         small, large = _fill(SMALL), _fill(LARGE)
         peaks = [_peak(brand_id) for brand_id in (small, large)]
         ours, bare = _rates(large)
-    finally:
-        running.stop()
     return Result(
         bench="export",
         figures={
@@ -79,7 +69,7 @@ def _fill(rows: int) -> int:
 
     from saas.tenancy import scope
 
-    brand_id, _, _ = _brand()
+    brand_id, _, _ = crowd.brand()
     with scope(brand_id), connection.cursor() as cursor:
         cursor.execute(FILL, {"brand": brand_id, "rows": rows})
     with connection.cursor() as cursor:
