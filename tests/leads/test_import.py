@@ -17,6 +17,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts import privacy
 from billing.models import BillingAccount
 from leads.files import control, job, store, sweep
 from leads.ingest import leads
@@ -388,6 +389,20 @@ def test_imports_of_another_brand_do_not_exist(desk: Desk, client_for: Login) ->
         assert desk.client.post(desk.url(f"{row.pk}/{path}")).status_code == 404
     assert theirs.job().state == "mapping"
     assert theirs.check().new == 3
+
+
+def test_an_erased_brand_takes_its_files_along(desk: Desk, owner: Any) -> None:
+    desk.upload(people(3) + "bad,,,,,\n")
+    desk.check()
+    held = {holding.name: list(holding.rows(desk.brand.pk)) for holding in privacy.holdings()}
+    assert held["imports"][0]["name"] == "people.csv"
+    assert held["rows_left_out_of_imports"][0]["line"] == 5
+    with scope(desk.brand):
+        privacy.request_erasure(desk.brand, actor=owner)
+    assert privacy.erase(desk.brand.pk)
+    with everyone("test"):
+        for model in (Import, ImportChunk, ImportAddress, ImportRejection):
+            assert not model.objects.exists()
 
 
 # --- Deaths and races ---------------------------------------------------------------------------
