@@ -97,13 +97,15 @@ def _move(request: BrandRequest, job_id: int, action: Any) -> HttpResponse:
 
 
 def _shown(row: BulkJob) -> dict[str, Any]:
+    now = timezone.now()
     undoing = row.state in (BulkJob.State.UNDOING, BulkJob.State.UNDONE)
     return {
         "job": row,
         "title": said.title(row),
         "line": said.line(row),
         "tone": said.TONES[BulkJob.State(row.state)],
-        "undoable": row.undoable(timezone.now()),
+        "pace": said.pace(row, now),
+        "undoable": row.undoable(now),
         "undo_label": said.undo_label(row),
         "done": row.undone if undoing else row.seen,
         "goal": row.changed if undoing else row.total,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from leads.models import BulkJob
 from saas.charts import grouped
+from saas.wording import duration
 
 What, State = BulkJob.What, BulkJob.State
 
@@ -23,9 +26,15 @@ TITLES = {
 }
 DONE = {
     What.CATEGORY: "{n} got the category.",
-    What.TAG: "{n} got the tag; the others had it already.",
+    What.TAG: "{n} got the tag.",
     What.UNTAG: "{n} lost the tag.",
     What.DELETE: "{n} deleted, with their messages.",
+}
+ALREADY = {
+    What.CATEGORY: " The others had it already.",
+    What.TAG: " The others had it already.",
+    What.UNTAG: " The others didn't have it.",
+    What.DELETE: " The others were gone already.",
 }
 
 
@@ -54,7 +63,17 @@ def line(job: BulkJob) -> str:
                 "It stopped because of a fault on our side. We have been told. What was changed"
                 f" until then stays: {n}."
             )
-    return DONE[What(job.what)].format(n=n)
+    what = What(job.what)
+    return DONE[what].format(n=n) + (ALREADY[what] if job.seen > job.changed else "")
+
+
+def pace(job: BulkJob, now: datetime) -> str:
+    """Say how fast the job is and how long it still takes; "" until that is known."""
+    took = (now - job.created_at).total_seconds()
+    if job.state != State.RUNNING or not job.seen or job.total is None or took <= 0:
+        return ""
+    left = took * max(job.total - job.seen, 0) / job.seen
+    return f"{grouped(round(job.seen / took))} leads a second, about {duration(left)} left"
 
 
 def undo_label(job: BulkJob) -> str:

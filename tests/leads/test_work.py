@@ -17,6 +17,7 @@ from django.contrib.messages import get_messages
 from django.db import transaction
 from django.db.utils import IntegrityError
 from django.test import Client
+from django.utils import timezone
 
 from accounts import privacy
 from accounts.models import Membership
@@ -35,6 +36,7 @@ from leads.models import (
     Tag,
 )
 from leads.search import Filters
+from leads.work import said as said_of
 from leads.work import stride, tags, timeline
 from saas.tenancy import scope
 from tests.factories import make_brand, make_user
@@ -434,6 +436,23 @@ def test_deleted_leads_leave_the_list_and_its_count(web: Client, stocked: Any) -
     page = web.get(url(stocked, f"leads/changes/{job.pk}/")).content.decode()
     assert "10 leads deleted, with their messages." in page
     assert "Let them come back" in page
+
+
+def test_a_change_under_way_says_how_far_how_fast_and_how_long(web: Client, stocked: Any) -> None:
+    with scope(stocked):
+        job = BulkJob.objects.create(
+            what="tag", label="Hot", request_key=uuid.uuid4(), total=3000, seen=1000, changed=900
+        )
+        job.refresh_from_db()
+        later = job.created_at + timedelta(seconds=40)
+        assert said_of.pace(job, later) == "25 leads a second, about 1 min 20 s left"
+    page = web.get(url(stocked, f"leads/changes/{job.pk}/")).content.decode()
+    assert "Going through the leads." in page
+    assert "left</p>" in page
+    with scope(stocked):
+        BulkJob.objects.update(state="finished", ended_at=timezone.now())
+    page = web.get(url(stocked, f"leads/changes/{job.pk}/")).content.decode()
+    assert "900 leads got the tag. The others had it already." in page
 
 
 def test_cancelling_over_http(web: Client, stocked: Any) -> None:
