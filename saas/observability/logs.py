@@ -73,7 +73,13 @@ SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     _add_context,
 ]
-LOUD = ("httpx", "httpcore", "urllib3", "stripe")
+LOGGERS: dict[str, Any] = {
+    # Django sets up its own handlers first; under DEBUG one writes plain text, with the traceback
+    # of every refusal, beside our line.
+    "django": {"level": "INFO", "handlers": []},
+    # They log whole URLs at INFO, and a URL can be a secret.
+    **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "urllib3", "stripe")},
+}
 STDERR = {"class": "logging.StreamHandler", "formatter": "harbor", "filters": ["refusals"]}
 
 
@@ -119,12 +125,6 @@ def _configure_logging(*, json: bool, level: str) -> None:
             "filters": {"refusals": {"()": NoTraceOfRefusals}},
             "handlers": {"stderr": STDERR},
             "root": {"handlers": ["stderr"], "level": level},
-            "loggers": {
-                # Django sets up its own handlers first; under DEBUG one writes plain text, with the
-                # traceback of every refusal, beside our line.
-                "django": {"level": "INFO", "handlers": []},
-                # They log whole URLs at INFO, and a URL can be a secret.
-                **{name: {"level": "WARNING"} for name in LOUD},
-            },
+            "loggers": LOGGERS,
         }
     )
