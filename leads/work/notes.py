@@ -14,7 +14,10 @@ from saas.errors import Refused
 
 
 def add(*, lead: Lead, text: str, actor: User) -> Note:
-    """Write a note on the lead."""
+    """Write a note on the lead; Refused when it was deleted meanwhile. Locks it, no key."""
+    rows = Lead.objects.select_for_update(no_key=True)
+    if rows.filter(brand_id=lead.brand_id, id=lead.id).first() is None:
+        raise Refused("missing", "This lead was deleted a moment ago.")
     note: Note = Note.objects.create(lead_id=lead.id, author=actor, text=_clean(text))
     audit.record("note.added", note, actor=actor)
     return note

@@ -36,8 +36,9 @@ from leads.models import (
     Tag,
 )
 from leads.search import Filters
+from leads.work import notes, stride, tags, timeline
 from leads.work import said as said_of
-from leads.work import stride, tags, timeline
+from saas.errors import Refused
 from saas.tenancy import scope
 from tests.factories import make_brand, make_user
 from tests.leads.factories import JOINED, lead_row, lead_rows, make_campaign, message_row
@@ -578,3 +579,12 @@ def test_the_export_takes_the_work_along_and_the_erasure_leaves_none(
     with scope(stocked):
         for model in (Tag, LeadTag, Note, LeadChange, BulkJob, SavedView, Suppression):
             assert model.objects.count() == 0, model
+
+
+def test_a_note_on_a_lead_that_is_deleted_meanwhile_is_refused(stocked: Any, owner: Any) -> None:
+    with scope(stocked):
+        lead = Lead.objects.filter(brand_id=stocked.pk).order_by("id").first()
+        Lead.objects.filter(brand_id=stocked.pk, id=lead.id).delete()
+        with pytest.raises(Refused, match="missing"):
+            notes.add(lead=lead, text="Too late", actor=owner)
+        assert not Note.objects.exists()
