@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -73,7 +72,7 @@ def test_json_that_breaks_off(running: Running, key: str, ask: Ask) -> None:
     strike(running, key, "truncated")
     answer = ask()
     assert answer.status_code == 200
-    with pytest.raises(json.JSONDecodeError):
+    with pytest.raises(ValueError):  # no JSON, or no UTF-8 where a letter is cut
         answer.json()
 
 
