@@ -7,12 +7,16 @@ instead. At most `AHEAD` finished items wait, so memory stays bounded.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 AHEAD = 1
+# Seconds that a thread may keep the interpreter while another wants it. At Python's own 0.005 each
+# answer of PostgreSQL to the merge, and each piece of its COPY, waits that long for the parsing.
+SWITCH = 0.0005
 POLL_SECONDS = 0.2  # how soon the thread notices that nobody wants more
 
 
@@ -44,6 +48,8 @@ def read_ahead(source: Iterator[T]) -> Iterator[T]:
             offer("error", e)
 
     threading.Thread(target=work, name="read-ahead", daemon=True).start()
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
     try:
         while True:
             kind, value = ready.get()
@@ -54,3 +60,4 @@ def read_ahead(source: Iterator[T]) -> Iterator[T]:
             yield value
     finally:
         unwanted.set()
+        sys.setswitchinterval(usual)
