@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,11 +32,9 @@ def read_ahead(source: Iterator[T]) -> Iterator[T]:
 
     def offer(kind: str, value: Any) -> bool:
         while not unwanted.is_set():
-            try:
+            with suppress(queue.Full):
                 ready.put((kind, value), timeout=POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
+                return True
         return False
 
     def work() -> None:
