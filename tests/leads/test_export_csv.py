@@ -244,6 +244,7 @@ SAME = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -13,6 +13,7 @@ from saas.tenancy import scope
 from tests.leads.conftest import Account
 from tests.leads.truth import assert_exact
 
+pytestmark = pytest.mark.slow  # each test is a whole run against the sandbox
 Make = Callable[[str], Account]
 
 

@@ -31,6 +31,7 @@ from saas.tenancy import everyone, scope
 from tests.factories import make_brand, make_user
 from tests.leads.conftest import Account
 
+pytestmark = pytest.mark.slow  # each test is a run or two against the sandbox
 Make = Callable[[str], Account]
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
