@@ -17,6 +17,7 @@ from django.utils.formats import date_format
 THIN_SPACE = "\u202f"
 ROWS = 4  # grid lines above the base line
 COLUMNS = 4  # steps between the labels of the x axis
+NOTHING = 1e-9  # no figure of ours is smaller, and a quarter of a float's smallest value is 0
 MOST_HIT_AREAS = 180  # more would be thinner than a pixel
 
 Position = datetime | float
@@ -142,7 +143,7 @@ def spark(values: Sequence[float]) -> Spark | None:
 
 def nice_top(largest: float) -> float:
     """The end of an axis that starts at 0: not under `largest`, and four round steps away."""
-    if largest <= 0:
+    if largest < NOTHING:
         return float(ROWS)
     step = largest / ROWS
     scale = 10.0 ** floor(log10(step))
