@@ -8,8 +8,6 @@ older than somebody else's decision. All of it runs in the brand's scope and is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.utils import timezone
 
 from accounts import invitations
@@ -17,13 +15,6 @@ from accounts.models import Invitation, Membership, User
 from accounts.roles import Permission, Role, allows
 from saas import audit
 from saas.errors import Refused
-
-_on_left: list[Callable[[Membership, User], None]] = []
-
-
-def on_left(listener: Callable[[Membership, User], None]) -> None:
-    """Register `listener(membership, actor)`, run in the transaction that ends a membership."""
-    _on_left.append(listener)
 
 
 def members() -> list[Membership]:
@@ -82,8 +73,6 @@ def remove(membership: Membership, *, actor: User) -> None:
         _need_another_owner(membership)
     changes = {"role": [str(membership.role), None]}
     audit.record("membership.ended", membership, actor=actor, changes=changes)
-    for listener in _on_left:
-        listener(membership, actor)
     membership.delete()
     _privileges_changed(membership.user_id)
 

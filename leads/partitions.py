@@ -28,6 +28,14 @@ def sequence_id(table: str) -> Any:
     return models.BigIntegerField(db_default=NextVal(Value(f"{table}_id_seq")), editable=False)
 
 
+def bare_key(to: str) -> Any:
+    """Return a foreign key without constraint and index of its own: the migrations declare the
+    composite one, and every index of a partitioned table begins with the brand."""
+    return models.ForeignKey(
+        to, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+
+
 class CreatePartitioned(migrations.CreateModel):
     """CreateModel for a table in PARTITIONS hash partitions of `brand_id`.
 

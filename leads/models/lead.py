@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Func, Q
 from django.db.models.functions import Now
 
-from leads.partitions import sequence_id
+from leads.partitions import bare_key, sequence_id
 from saas.tenancy import TenantModel
 
 
@@ -29,13 +29,7 @@ class Lead(TenantModel):
     """
 
     pk = models.CompositePrimaryKey("brand_id", "id")
-    brand = models.ForeignKey(
-        "accounts.Brand",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    brand = bare_key("accounts.Brand")
     id = sequence_id("leads_lead")
     email = models.TextField(db_collation="C")
     first_name = models.TextField(default="")
@@ -112,20 +106,8 @@ class CampaignLead(TenantModel):
     """
 
     pk = models.CompositePrimaryKey("brand_id", "campaign_id", "lead_id")
-    brand = models.ForeignKey(
-        "accounts.Brand",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
-    campaign = models.ForeignKey(
-        "leads.Campaign",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    brand = bare_key("accounts.Brand")
+    campaign = bare_key("leads.Campaign")
     lead_id = models.BigIntegerField()
     remote_lead_id = models.BigIntegerField(null=True)
     map_id = models.BigIntegerField(null=True)
@@ -162,22 +144,10 @@ class Message(TenantModel):
         REPLY = "reply", "Reply"
 
     pk = models.CompositePrimaryKey("brand_id", "id")
-    brand = models.ForeignKey(
-        "accounts.Brand",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    brand = bare_key("accounts.Brand")
     id = sequence_id("leads_message")
     lead_id = models.BigIntegerField()
-    campaign = models.ForeignKey(
-        "leads.Campaign",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    campaign = bare_key("leads.Campaign")
     key = models.TextField(db_collation="C")
     direction = models.TextField(choices=Direction)
     sent_at = models.DateTimeField()

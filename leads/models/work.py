@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
-from leads.partitions import sequence_id
+from leads.partitions import bare_key, sequence_id
 from saas.leases import LeasedModel
 from saas.tenancy import TenantModel
 
@@ -45,16 +45,8 @@ class LeadTag(TenantModel):
     are one walk of an index wherever in the list they stand."""
 
     pk = models.CompositePrimaryKey("brand_id", "tag_id", "lead_id")
-    brand = models.ForeignKey(
-        "accounts.Brand",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
-    tag = models.ForeignKey(
-        Tag, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
-    )
+    brand = bare_key("accounts.Brand")
+    tag = bare_key("leads.Tag")
     lead_id = models.BigIntegerField()
     added_at = models.DateTimeField()
     last_activity_at = models.DateTimeField()
@@ -207,13 +199,7 @@ class LeadChange(TenantModel):
         UNTAG = "untag", "Tag removed"
 
     pk = models.CompositePrimaryKey("brand_id", "id")
-    brand = models.ForeignKey(
-        "accounts.Brand",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    brand = bare_key("accounts.Brand")
     id = sequence_id("leads_leadchange")
     lead_id = models.BigIntegerField()
     kind = models.TextField(choices=Kind)
@@ -242,13 +228,7 @@ class Suppression(TenantModel):
     """A deleted lead that no sync brings back: a hash of its address (docs/adr/0013)."""
 
     pk = models.CompositePrimaryKey("brand_id", "digest")
-    brand = models.ForeignKey(
-        "accounts.Brand",
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    brand = bare_key("accounts.Brand")
     digest = models.BinaryField()
     job_id = models.BigIntegerField()
 
