@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.fixtures.browser import open_context
 from tests.fixtures.processes import Sandbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -141,7 +142,7 @@ def work_a_lead(page: Page, home: str) -> None:
     page.get_by_role("button", name="Filter", exact=True).click()
     expect(page).to_have_url(re.compile("replied=1"))
     lead = page.locator("td.title a").first
-    name = lead.inner_text()
+    name = str(lead.text_content()).strip()
     lead.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(name)
     expect(page.locator(".timeline li")).not_to_have_count(0)
@@ -204,8 +205,7 @@ def browser_for(browser: Browser) -> Iterator[Callable[[], Page]]:
     opened: list[BrowserContext] = []
 
     def fresh() -> Page:
-        other = browser.new_context(viewport={"width": 390, "height": 844})
-        other.set_default_timeout(15_000)
+        other = open_context(browser, 390, 844)
         opened.append(other)
         return other.new_page()
 
