@@ -95,7 +95,7 @@ def _take(
             Cursor.objects.filter(pk=cursor.pk).update(position=0, digest="")
         raise Faulty("an export in another order")
     done = Delta()
-    for batch in read_ahead(_batches(rows, digest)):
+    for batch in read_ahead(_batches(rows, digest, job.campaign_id)):
         delta = _commit(backfill, job, batch, as_of=as_of, lease=lease)
         done += delta
         if batch.at_end or delta.refusal or over():
@@ -107,16 +107,23 @@ def _take(
 class Batch:
     """Rows of an export, the digest of all up to its last, and whether there are no more."""
 
-    rows: list[LeadRow | BadRow]
+    rows: int
+    good: leads.Staged
+    bad: list[BadRow]
     digest: str
     at_end: bool
 
 
-def _batches(rows: Iterator[LeadRow | BadRow], digest: Any) -> Iterator[Batch]:
+def _batches(
+    rows: Iterator[LeadRow | BadRow], digest: Any, campaign_id: int | None
+) -> Iterator[Batch]:
     while True:
         batch = list(islice(rows, BATCH))
+        good = [row for row in batch if isinstance(row, LeadRow)]
+        bad = [row for row in batch if isinstance(row, BadRow)]
         at_end = len(batch) < BATCH
-        yield Batch(batch, digest.hexdigest(), at_end)
+        staged = leads.stage([(campaign_id, good)])
+        yield Batch(len(batch), staged, bad, digest.hexdigest(), at_end)
         if at_end:
             return
 
@@ -160,19 +167,15 @@ def _commit(
     backfill: Backfill, job: ExportJob, batch: Batch, *, as_of: datetime, lease: float
 ) -> Delta:
     """Commit one batch with its cursor and counters, in one transaction."""
-    good = [row for row in batch.rows if isinstance(row, LeadRow)]
-    bad = [row for row in batch.rows if isinstance(row, BadRow)]
     with scope(backfill.brand_id):
         row = _renew(backfill, lease)
-        merged = leads.merge(
-            brand_id=row.brand_id, campaign_id=job.campaign_id, rows=good, as_of=as_of
-        )
+        merged = leads.merge_staged(brand_id=row.brand_id, staged=batch.good, as_of=as_of)
         delta = Delta(leads=merged)
         if merged.refusal is None:
             rejected = rejections.record(
                 brand_id=row.brand_id,
                 source="leads",
-                bad=bad,
+                bad=batch.bad,
                 campaign_id=job.campaign_id,
                 backfill_id=row.pk,
             )
@@ -185,7 +188,7 @@ def _commit(
 def _move(job: ExportJob, batch: Batch) -> None:
     """Move the cursor past the batch. Fewer rows than SmartLead counts: pages fetch the rest."""
     cursor = Cursor.objects.get(pk=job.cursor_id)
-    cursor.position += len(batch.rows)
+    cursor.position += batch.rows
     cursor.digest = batch.digest
     cursor.failures = 0
     if batch.at_end and cursor.position >= (cursor.total or 0):

@@ -6,6 +6,7 @@ Invariant: in the transaction that inserts new leads, billing admitted exactly a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, islice
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 from billing.entitlements import admit_leads
 from leads.ingest import suppressed
 from leads.ingest.rows import LeadRow, Merged
-from leads.ingest.staging import EVER, KNOWN, LATEST, Stage, merge_clause, number, run
+from leads.ingest.staging import EVER, KNOWN, LATEST, Stage, changes, merge_clause, numbers, run
 from saas.tenancy import scope
 
 BATCH = 5000  # rows a transaction: the knee of the measured curve, and 0.3 s under the lock
@@ -53,13 +54,23 @@ STAGE = Stage(
 PERSON = (
     "first_name", "last_name", "company", "phone", "website", "location", "linkedin", "company_url"
 )  # fmt: skip
-LAST_ONE = "(SELECT DISTINCT ON (email) * FROM leads_stage_v3 ORDER BY email, seq DESC) s"
-# A scalar subquery: NOT EXISTS is planned as a hash of the whole brand for want of statistics.
+LAST_ONE = """(SELECT DISTINCT ON (email) *, joined_at AS last_activity_at FROM leads_stage_v3
+  ORDER BY email, seq DESC) excluded"""
+LAST_IN_EACH = """(SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v3
+  WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) excluded"""
+# Scalar subqueries and LIMIT 1 make PostgreSQL ask for each staged row by its key. A join or NOT
+# EXISTS is planned as a hash of the whole brand while the statistics know little of it.
 UNKNOWN = """(SELECT 1 FROM leads_lead l
   WHERE l.brand_id = %(brand)s AND l.email = s.email) IS NULL"""
+LEAD = """LATERAL (SELECT * FROM leads_lead
+  WHERE brand_id = %(brand)s AND email = excluded.email LIMIT 1) l"""
+PLACE = """LATERAL (SELECT * FROM leads_campaignlead
+  WHERE brand_id = %(brand)s AND campaign_id = excluded.campaign_id
+    AND lead_id = excluded.lead_id LIMIT 1) c"""
 
-COUNT_NEW = f"""
-SELECT count(*) FROM (SELECT DISTINCT email FROM leads_stage_v3) s WHERE {UNKNOWN}"""  # noqa: S608
+COUNT = f"""
+SELECT count(*), count(*) FILTER (WHERE {UNKNOWN})
+FROM (SELECT DISTINCT email FROM leads_stage_v3) s"""  # noqa: S608
 
 LEAVE_OUT = f"""
 DELETE FROM leads_stage_v3 WHERE email IN (
@@ -82,61 +93,63 @@ SINCE = """CASE WHEN {holds} AND {row}.category IS DISTINCT FROM excluded.catego
 # What a person chose stays: a list or an export doesn't say when SmartLead's was chosen (ADR 13).
 CHOSEN = "CASE WHEN l.category_set_at IS NOT NULL THEN {{old}} ELSE {rule} END"
 
-MERGE_LEADS = f"""
+LEAD_RULES = {
+    **dict.fromkeys(PERSON, KNOWN),
+    "custom": "CASE WHEN {new} <> '{{}}'::jsonb THEN {new} ELSE {old} END",
+    "unsubscribed": EVER,
+    "status": NEWER,
+    "category": CHOSEN.format(rule=TOLD.format(holds=OF_LEAD)),
+    "category_at": CHOSEN.format(rule=SINCE.format(holds=OF_LEAD, row="l")),
+    "replied": EVER,
+    "joined_at": LATEST,
+    "last_activity_at": LATEST,
+}
+# All leads are new, and the ingest lock keeps it so: without ON CONFLICT a third less time.
+INSERT_LEADS = f"""
 INSERT INTO leads_lead AS l (brand_id, email, {", ".join(PERSON)}, custom, unsubscribed,
   status, category, category_at, replied, joined_at, last_activity_at)
-SELECT %(brand)s, email, {", ".join(PERSON)}, custom, unsubscribed,
-  status, category, CASE WHEN category IS NOT NULL THEN %(as_of)s::timestamptz END, replied,
-  joined_at, joined_at
-FROM {LAST_ONE}
-ON CONFLICT (brand_id, email) {
-    merge_clause(
-        "l",
-        {
-            **dict.fromkeys(PERSON, KNOWN),
-            "custom": "CASE WHEN {new} <> '{{}}'::jsonb THEN {new} ELSE {old} END",
-            "unsubscribed": EVER,
-            "status": NEWER,
-            "category": CHOSEN.format(rule=TOLD.format(holds=OF_LEAD)),
-            "category_at": CHOSEN.format(rule=SINCE.format(holds=OF_LEAD, row="l")),
-            "replied": EVER,
-            "joined_at": LATEST,
-            "last_activity_at": LATEST,
-        },
-    )
-}"""  # noqa: S608
+SELECT %(brand)s, excluded.email, {", ".join(f"excluded.{name}" for name in PERSON)},
+  excluded.custom, excluded.unsubscribed, excluded.status, excluded.category,
+  CASE WHEN excluded.category IS NOT NULL THEN %(as_of)s::timestamptz END, excluded.replied,
+  excluded.joined_at, excluded.last_activity_at
+FROM {LAST_ONE}"""  # noqa: S608
+MERGE_LEADS = f"""{INSERT_LEADS} LEFT JOIN {LEAD} ON true
+WHERE l.id IS NULL OR {changes("l", LEAD_RULES)}
+ON CONFLICT (brand_id, email) {merge_clause("l", LEAD_RULES)}"""
 
 # Ranks of the queue for messages: 0 replied, 1 opened or judged by somebody, 2 mailed, 3 not yet.
-RANK = """CASE WHEN s.replied THEN 0 WHEN s.opened OR s.category IS NOT NULL THEN 1
-  WHEN s.status = 'STARTED' THEN 3 ELSE 2 END"""
+RANK = """CASE WHEN excluded.replied THEN 0
+  WHEN excluded.opened OR excluded.category IS NOT NULL THEN 1
+  WHEN excluded.status = 'STARTED' THEN 3 ELSE 2 END"""
 
-MERGE_PLACES = f"""
-INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id, remote_lead_id, map_id,
-  status, category, category_at, replied, joined_at, last_activity_at, history_rank, history_at)
-SELECT %(brand)s, s.campaign_id, l.id, s.remote_lead_id, s.map_id,
-  s.status, CASE WHEN l.category_set_at IS NULL THEN s.category ELSE l.category END,
-  CASE WHEN s.category IS NOT NULL THEN %(as_of)s::timestamptz END,
-  s.replied, s.joined_at, s.joined_at, {RANK}, '{NEVER}'
-FROM (SELECT DISTINCT ON (email, campaign_id) * FROM leads_stage_v3
-      WHERE campaign_id IS NOT NULL ORDER BY email, campaign_id, seq DESC) s
-JOIN leads_lead l ON l.brand_id = %(brand)s AND l.email = s.email
-ON CONFLICT (brand_id, campaign_id, lead_id) {
-    merge_clause(
-        "c",
-        {
-            "remote_lead_id": "coalesce({new}, {old})",
-            "map_id": "coalesce({new}, {old})",
-            "status": KNOWN,
-            "category": TOLD.format(holds=IN_PLACE),
-            "category_at": SINCE.format(holds=IN_PLACE, row="c"),
-            "replied": EVER,
-            "joined_at": LATEST,
-            "last_activity_at": LATEST,
-            "history_rank": '''CASE WHEN c.replied THEN 0 WHEN excluded.status = '' THEN {old}
-              ELSE {new} END''',
-        },
-    )
-}"""  # noqa: S608
+PLACE_RULES = {
+    "remote_lead_id": "coalesce({new}, {old})",
+    "map_id": "coalesce({new}, {old})",
+    "status": KNOWN,
+    "category": TOLD.format(holds=IN_PLACE),
+    "category_at": SINCE.format(holds=IN_PLACE, row="c"),
+    "replied": EVER,
+    "joined_at": LATEST,
+    "last_activity_at": LATEST,
+    "history_rank": """CASE WHEN c.replied THEN 0 WHEN excluded.status = '' THEN {old}
+      ELSE {new} END""",
+}
+PLACES = f"""
+SELECT %(brand)s AS brand_id, excluded.campaign_id, l.id AS lead_id, excluded.remote_lead_id,
+  excluded.map_id, excluded.status,
+  CASE WHEN l.category_set_at IS NULL THEN excluded.category ELSE l.category END AS category,
+  CASE WHEN excluded.category IS NOT NULL THEN %(as_of)s::timestamptz END AS category_at,
+  excluded.replied, excluded.joined_at, excluded.joined_at AS last_activity_at,
+  {RANK} AS history_rank, '{NEVER}'::timestamptz AS history_at
+FROM {LAST_IN_EACH} CROSS JOIN {LEAD}"""  # noqa: S608
+INTO_PLACES = """INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id,
+  remote_lead_id, map_id, status, category, category_at, replied, joined_at, last_activity_at,
+  history_rank, history_at)"""
+INSERT_PLACES = f"{INTO_PLACES} {PLACES}"
+MERGE_PLACES = f"""{INTO_PLACES}
+SELECT excluded.* FROM ({PLACES}) excluded LEFT JOIN {PLACE} ON true
+WHERE c.lead_id IS NULL OR {changes("c", PLACE_RULES)}
+ON CONFLICT (brand_id, campaign_id, lead_id) {merge_clause("c", PLACE_RULES)}"""  # noqa: S608
 
 
 def merge(
@@ -151,7 +164,26 @@ def merge(
 
 
 def merge_all(*, brand_id: int, batches: Sequence[Batch], as_of: datetime | None = None) -> Merged:
-    """Merge batches of several campaigns at once, inside the caller's transaction and scope.
+    """Merge batches of several campaigns at once: see merge_staged."""
+    return merge_staged(brand_id=brand_id, staged=stage(batches), as_of=as_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Rows made ready for COPY, `seen` of them."""
+
+    seen: int
+    block: bytes
+
+
+def stage(batches: Sequence[Batch]) -> Staged:
+    """Make batches ready for merge_staged. Touches no database, so any thread may do it."""
+    seen = sum(len(rows) for _, rows in batches)
+    return Staged(seen, STAGE.block(_values(batches)) if seen else b"")
+
+
+def merge_staged(*, brand_id: int, staged: Staged, as_of: datetime | None = None) -> Merged:
+    """Merge what was staged, inside the caller's transaction and scope.
 
     Of duplicates the last wins. Of new leads, the first that billing grants are inserted and the
     rest left out (`refused`, `refusal`); known leads are always updated. Rows without a campaign
@@ -159,23 +191,23 @@ def merge_all(*, brand_id: int, batches: Sequence[Batch], as_of: datetime | None
     asked (None: just now); a category that is known to be of later stays. Holds the brand's ingest
     lock and, with new leads, its billing account until the commit. Safe to repeat.
     """
-    seen = sum(len(rows) for _, rows in batches)
-    if not seen:
+    if not staged.seen:
         return Merged()
     params = {"brand": brand_id, "as_of": (as_of or timezone.now()) - SKEW}
     hold_ingest(brand_id)
-    STAGE.fill(_values(batches))
+    STAGE.fill(staged.block)
     run(suppressed.LEAVE_OUT, params)
-    new = number(COUNT_NEW, params)
+    leads, new = numbers(COUNT, params)
     granted, refusal = new, None
     if new:
         admission = admit_leads(brand_id, new)
         granted, refusal = admission.granted, admission.refusal
     if granted < new:
         run(LEAVE_OUT, {**params, "granted": granted})
-    written = run(MERGE_LEADS, params)
-    run(MERGE_PLACES, params)
-    return Merged(seen, granted, written - granted, new - granted, refusal)
+    fresh = new == leads
+    written = run(INSERT_LEADS if fresh else MERGE_LEADS, params)
+    run(INSERT_PLACES if fresh else MERGE_PLACES, params)
+    return Merged(staged.seen, granted, written - granted, new - granted, refusal)
 
 
 def stream(*, brand_id: int, campaign_id: int, rows: Iterable[LeadRow]) -> Merged:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from leads.ingest.leads import hold_ingest
 from leads.ingest.rows import Merged, Thread
-from leads.ingest.staging import KNOWN, Stage, merge_clause, number, run
+from leads.ingest.staging import KNOWN, Stage, merge_clause, numbers, run
 from leads.models import Lead
 
 STAGE = Stage(
@@ -51,7 +51,7 @@ TELL_LEADS = f"""
 UPDATE leads_lead l SET replied = l.replied OR s.replied,
   last_activity_at = greatest(l.last_activity_at, s.last)
 FROM {SUMMARY}
-WHERE l.brand_id = %(brand)s AND l.id = s.lead_id
+WHERE l.brand_id = %(brand)s AND l.id = s.lead_id AND l.id = ANY(%(leads)s)
   AND ((s.replied AND NOT l.replied) OR s.last > l.last_activity_at)"""  # noqa: S608
 
 TELL_PLACES = f"""
@@ -62,7 +62,7 @@ UPDATE leads_campaignlead c SET history_at = coalesce(%(fetched_at)s, c.history_
 FROM unnest(%(leads)s::bigint[]) AS wanted(lead_id)
   LEFT JOIN {SUMMARY} ON s.lead_id = wanted.lead_id
 WHERE c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s
-  AND c.lead_id = wanted.lead_id"""  # noqa: S608
+  AND c.lead_id = wanted.lead_id AND c.lead_id = ANY(%(leads)s)"""  # noqa: S608
 
 
 def merge(
@@ -82,8 +82,8 @@ def merge(
         "fetched_at": fetched_at,
         "leads": [thread.lead_id for thread in threads],
     }
-    STAGE.fill(_values(threads))
-    new = number(COUNT_NEW, params)
+    STAGE.fill(STAGE.block(_values(threads)))
+    [new] = numbers(COUNT_NEW, params)
     written = run(MERGE_MESSAGES, params)
     run(TELL_LEADS, params)
     run(TELL_PLACES, params)
