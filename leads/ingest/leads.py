@@ -104,16 +104,20 @@ LEAD_RULES = {
     "joined_at": LATEST,
     "last_activity_at": LATEST,
 }
-# All leads are new, and the ingest lock keeps it so: without ON CONFLICT a third less time.
-INSERT_LEADS = f"""
+INTO_LEADS = f"""
 INSERT INTO leads_lead AS l (brand_id, email, {", ".join(PERSON)}, custom, unsubscribed,
   status, category, category_at, replied, joined_at, last_activity_at)
 SELECT %(brand)s, excluded.email, {", ".join(f"excluded.{name}" for name in PERSON)},
   excluded.custom, excluded.unsubscribed, excluded.status, excluded.category,
   CASE WHEN excluded.category IS NOT NULL THEN %(as_of)s::timestamptz END, excluded.replied,
-  excluded.joined_at, excluded.last_activity_at
+  {{joined}}, {{joined}}
 FROM {LAST_ONE}"""  # noqa: S608
-MERGE_LEADS = f"""{INSERT_LEADS} LEFT JOIN {LEAD} ON true
+# When all leads are new; the ingest lock keeps them so. ON CONFLICT would take a third longer.
+INSERT_LEADS = INTO_LEADS.format(joined="excluded.joined_at")
+# A row of no campaign is a customer's: nothing happened to a known lead.
+JOINED = """CASE WHEN excluded.campaign_id IS NULL THEN coalesce(l.joined_at, excluded.joined_at)
+  ELSE excluded.joined_at END"""
+MERGE_LEADS = f"""{INTO_LEADS.format(joined=JOINED)} LEFT JOIN {LEAD} ON true
 WHERE l.id IS NULL OR {changes("l", LEAD_RULES)}
 ON CONFLICT (brand_id, email) {merge_clause("l", LEAD_RULES)}"""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from billing.models import BillingAccount
 from leads.ingest import leads, messages, rejections
@@ -47,6 +51,79 @@ def test_the_same_rows_again_write_nothing(campaign: Any) -> None:
     assert merge(campaign, lead_rows(50)) == Merged(seen=50)
     assert list(Lead.objects.order_by("id").values()) == before
     assert BillingAccount.objects.get().leads_used == 50
+
+
+def test_rows_that_change_nothing_are_not_even_locked(campaign: Any) -> None:
+    def locked() -> set[tuple[str, ...]]:
+        """Each row with who locked it or wrote over it last."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 'lead', id::text, xmax::text, ctid::text FROM leads_lead UNION ALL"
+                " SELECT 'place', lead_id::text, xmax::text, ctid::text FROM leads_campaignlead"
+            )
+            return set(cursor.fetchall())
+
+    merge(campaign, lead_rows(50))
+    before = locked()
+    with transaction.atomic():  # of its own, so that a lock shows
+        changed = merge(campaign, [*lead_rows(49), lead_row(49, company="New Ltd")])
+    assert changed == Merged(seen=50, changed=1)
+    [(kind, *_)] = locked() - before
+    assert kind == "lead"
+
+
+@pytest.mark.parametrize("sql", ["MERGE_LEADS", "MERGE_PLACES", "INSERT_PLACES", "COUNT"])
+def test_without_statistics_each_row_is_asked_for_by_its_key(campaign: Any, sql: str) -> None:
+    """A hash of the brand would be quick here, and read ten million leads for five thousand."""
+    merge(campaign, lead_rows(2_000))
+    again = lead_rows(500) if sql.startswith("MERGE") else lead_rows(500, start=5_000)
+    if sql == "INSERT_PLACES":
+        leads.merge(brand_id=campaign.brand_id, rows=list(lead_rows(500, start=5_000)))
+    leads.STAGE.fill(leads.stage([(campaign.pk, list(again))]).block)
+    with connection.cursor() as cursor:
+        params = {"brand": campaign.brand_id, "as_of": NOW}
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + getattr(leads, sql), params)
+        [(plan,)] = cursor.fetchall()
+    stored = [node for node in _nodes(plan[0]["Plan"]) if _reads(node, "leads_lead")]
+    assert stored
+    assert max(node["Actual Rows"] for node in stored) <= 1  # of each of its loops
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _reads(node: dict[str, Any], table: str) -> bool:
+    name = str(node.get("Relation Name", node.get("Index Name", "")))
+    return "Scan" in node["Node Type"] and name.startswith(table)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
+
+
+@given(texts, texts)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example("\\.", '"')
+@example("\n\\.\n", "a\r\nb")
+@example("\r", "\\N")
+@example(",", "\ufeff'")
+def test_any_text_arrives_as_it_was(campaign: Any, first: str, company: str) -> None:
+    row = lead_row(1, first_name=first or "x", company=company or "x")
+    merge(campaign, [lead_row(0), row, lead_row(2)])
+    lead = Lead.objects.get(email=row.email)
+    assert (lead.first_name, lead.company) == (row.first_name, row.company)
+
+
+def test_a_known_lead_in_a_customers_file_stays_in_its_place(campaign: Any) -> None:
+    merge(campaign, lead_rows(2))
+    before = Lead.objects.get(email=lead_row(0).email)
+    rows = [replace(lead_row(number, company="New Ltd"), joined_at=NOW) for number in (0, 5)]
+    leads.merge(brand_id=campaign.brand_id, rows=rows)
+    known, new = Lead.objects.filter(company="New Ltd").order_by("id")
+    assert (known.joined_at, known.last_activity_at) == (before.joined_at, before.last_activity_at)
+    assert (new.joined_at, new.last_activity_at) == (NOW, NOW)
 
 
 def test_duplicates_in_one_batch_are_one_lead_and_the_last_wins(campaign: Any) -> None:
@@ -107,7 +184,6 @@ def test_after_the_trial_nothing_new_comes_in(campaign: Any) -> None:
 
 
 def test_a_rollback_gives_the_quota_back(campaign: Any) -> None:
-    from django.db import transaction
 
     with transaction.atomic():
         merge(campaign, lead_rows(5))
