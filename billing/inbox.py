@@ -38,6 +38,8 @@ MOST_ATTEMPTS = 8
 WAKE_EVERY = 0.25
 CATCH_UP_OVERLAP = timedelta(hours=1)
 FIRST_LOOK = timedelta(days=3)
+KEPT = timedelta(days=90)  # worked events; a copy that comes later has an old signature
+PRUNED = 5000  # rows a statement, so that no delivery waits for it
 State = StripeInbox.State
 
 # What a malformed or surprising payload can raise, here or in dj-stripe. The event is kept, tried
@@ -160,6 +162,21 @@ def sweep() -> bool:
         wake("billing.inbox.drain")
         return True
     return False
+
+
+def prune() -> int:
+    """Delete worked events received more than KEPT ago; return how many. Safe to repeat.
+
+    Parked ones stay until a person decides. The newest event stays, since catch_up begins there.
+    """
+    newest = StripeInbox.objects.order_by("-created").values("pk")[:1]
+    old = StripeInbox.objects.filter(
+        state__in=(State.DONE, State.IGNORED), received_at__lt=timezone.now() - KEPT
+    ).exclude(pk__in=newest)
+    gone = 0
+    while batch := list(old.values_list("pk", flat=True)[:PRUNED]):
+        gone += StripeInbox.objects.filter(pk__in=batch).delete()[0]
+    return gone
 
 
 def catch_up() -> int:

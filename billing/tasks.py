@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import checkout, inbox, operations, standing
+from billing import checkout, inbox, operations, renewals, standing
 from billing.models import StripeOperation
 from saas.jobs import job
 from saas.tenancy import everyone
@@ -27,6 +27,21 @@ def catch_up() -> None:
     """Take in events that Stripe made and never delivered."""
     with job("billing.inbox.catch_up") as trace:
         trace.note(f"{inbox.catch_up()} events taken in")
+
+
+@shared_task(name="billing.inbox.prune")
+def prune_inbox() -> None:
+    """Delete events that were worked long ago."""
+    with job("billing.inbox.prune") as trace:
+        trace.note(f"{inbox.prune()} old events deleted")
+
+
+@shared_task(name="billing.renewals.sweep")
+def sweep_renewals() -> None:
+    """Ask Stripe about renewals whose webhook never came."""
+    with job("billing.renewals.sweep") as trace:
+        asked, news = renewals.sweep()
+        trace.note(f"{asked} asked about, {news} had news")
 
 
 @shared_task(name="billing.operations.run")
