@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils.crypto import get_random_string
 from django.utils.text import slugify
 
@@ -137,6 +137,6 @@ def place(user: User, slug: str) -> Place | None:
 
 
 def _call(sql: str, params: list[int | str]) -> list[Place]:
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return [Place(*row) for row in cursor.fetchall()]

@@ -14,14 +14,14 @@ from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows
 from billing import catalog, entitlements, subscriptions
 from billing.models import Standing
-from saas.tenancy import scope
+from saas.tenancy import within
 
 TRIAL_WARNING = timedelta(days=3)
 
 
 def banner(request: BrandRequest) -> Banner | None:
     """Say that the trial ends soon, that a payment failed, or that the brand is paused."""
-    with scope(request.brand.pk):
+    with within(request.brand.pk):
         now = timezone.now()
         rights = entitlements.of(request.brand.pk, now)
     may_pay = allows(request.membership.role, Permission.MANAGE_BILLING)

@@ -1,8 +1,8 @@
 """Finding leads: filters in, one page by key out. Fast at ten million rows of a brand.
 
 A page is cut by comparing rows with a key, never by OFFSET, and every query names the brand, so
-that each filter and each sort walks one index (leads.models.lead). Words are looked up first and
-capped: an e-mail address by its beginning, names and companies by any part of three letters.
+that each filter, each pair of them and each sort walks one index (leads.models.lead). Words are
+looked up first (leads.hits); who asks twice hands the hits on as `found`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,33 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import Q, QuerySet
 
+from leads.hits import Hits, hits
 from leads.models import CampaignLead, Lead, LeadTag
 
 PAGE = 50
 COUNTED = 10_000  # counts above this are "more than"
-FOUND = 5_000  # hits of a search by words
-SHORTEST_PART = 3  # letters: below that no index of trigrams helps
-FIRST_AFTER = "\U0010ffff"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
-WORDS = """
-SELECT id FROM leads_lead WHERE brand_id = %s AND email >= %s AND email < %s LIMIT %s"""
+LISTED = (
+    "brand_id", "id", "email", "first_name", "last_name", "company", "status", "category",
+    "replied", "last_activity_at", "created_at", "unsubscribed",
+)  # fmt: skip
+PLACED = ("brand_id", "campaign_id", "lead_id", "status", "category", "replied", "last_activity_at")
+MARKED = ("brand_id", "tag_id", "lead_id", "last_activity_at")
+SHOWN: dict[Any, tuple[str, ...]] = {Lead: LISTED, CampaignLead: PLACED, LeadTag: MARKED}
+STATUSES = """SELECT status FROM (
+  WITH RECURSIVE hop AS (
+    (SELECT status FROM leads_lead WHERE brand_id = %(brand)s ORDER BY status LIMIT 1)
+    UNION ALL
+    SELECT (SELECT status FROM leads_lead WHERE brand_id = %(brand)s AND status > hop.status
+            ORDER BY status LIMIT 1)
+    FROM hop WHERE hop.status IS NOT NULL
+  ) SELECT status FROM hop LIMIT 50
+) known WHERE status <> ''"""
 KEY = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 NUMBER = re.compile(r"[0-9]{1,18}")
-PARTS = "SELECT id FROM leads_search(%s, %s)"
 
 
 class Sort(StrEnum):
@@ -165,27 +175,33 @@ def page(
     sort: Sort = Sort.ACTIVITY,
     after: AnyKey | None = None,
     before: AnyKey | None = None,
+    found: Hits | None = None,
 ) -> Page:
     """Return one page, the newest first or from A to Z. Call in the brand's scope."""
-    rows, number = matching(brand_id, filters, sort)
-    found = list(_cut(rows, number, sort, after=after, before=before)[: PAGE + 1])
-    more = len(found) > PAGE
-    found = found[:PAGE]
+    rows, number = matching(brand_id, filters, sort, found)
+    rows = rows.only(*SHOWN[rows.model])
+    cut = list(_cut(rows, number, sort, after=after, before=before)[: PAGE + 1])
+    more = len(cut) > PAGE
+    cut = cut[:PAGE]
     if before is not None:
-        found.reverse()
-    keys = [_key(row, number, sort) for row in (found[0], found[-1])] if found else [None, None]
+        cut.reverse()
+    keys = [_key(row, number, sort) for row in (cut[0], cut[-1])] if cut else [None, None]
     return Page(
-        _shown(brand_id, filters, found),
+        _shown(brand_id, filters, cut),
         before=keys[0] if (more if before is not None else after is not None) else None,
         after=keys[1] if (before is not None or more) else None,
     )
 
 
-def count(brand_id: int, filters: Filters) -> tuple[int, bool]:
-    """Return how many leads match and whether that is exact; counts no further than COUNTED."""
-    rows, _ = matching(brand_id, filters)
-    found = rows.order_by().values("brand_id")[: COUNTED + 1].count()
-    return min(found, COUNTED), found <= COUNTED
+def count(brand_id: int, filters: Filters, found: Hits | None = None) -> tuple[int, bool]:
+    """Return how many leads match and whether that is exact; counts no further than COUNTED, nor
+    beyond what a search by words finds."""
+    found = found or hits(brand_id, filters.q)
+    if found and filters == Filters(q=filters.q):
+        return len(found.ids), found.all
+    rows, _ = matching(brand_id, filters, found=found)
+    number = rows.order_by().values("brand_id")[: COUNTED + 1].count()
+    return min(number, COUNTED), number <= COUNTED and (found is None or found.all)
 
 
 def beside(
@@ -210,31 +226,34 @@ def beside(
 
 
 def matching(
-    brand_id: int, filters: Filters, sort: Sort = Sort.ACTIVITY
+    brand_id: int, filters: Filters, sort: Sort = Sort.ACTIVITY, found: Hits | None = None
 ) -> tuple[QuerySet[Any], str]:
     """Return what the filters let through, unordered, and which column is the lead's id: leads,
     their places in the campaign that was chosen, or their tags (both have no address to sort by).
     """
+    found = found or hits(brand_id, filters.q)
     leads = Lead.objects.filter(brand_id=brand_id)
     if filters.campaign is None and filters.tag is not None and sort != Sort.EMAIL:
         tags = _days(LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag), filters)
         rest = replace(filters, tag=None, since=None, until=None)
         if rest.any:
-            tags = tags.filter(lead_id__in=matching(brand_id, rest)[0].values("id"))
+            tags = tags.filter(lead_id__in=matching(brand_id, rest, found=found)[0].values("id"))
         return tags, "lead_id"
     if filters.campaign is None:
-        return _standing(_person(leads, brand_id, filters, "id"), filters), "id"
+        return _standing(_person(leads, brand_id, filters, "id", found), filters), "id"
     places = CampaignLead.objects.filter(brand_id=brand_id, campaign_id=filters.campaign)
     if sort == Sort.EMAIL:
         chosen = leads.filter(id__in=_standing(places, filters).values("lead_id"))
-        return _person(chosen, brand_id, filters, "id"), "id"
-    return _standing(_person(places, brand_id, filters, "lead_id"), filters), "lead_id"
+        return _person(chosen, brand_id, filters, "id", found), "id"
+    return _standing(_person(places, brand_id, filters, "lead_id", found), filters), "lead_id"
 
 
-def _person(rows: QuerySet[Any], brand_id: int, filters: Filters, number: str) -> QuerySet[Any]:
+def _person(
+    rows: QuerySet[Any], brand_id: int, filters: Filters, number: str, found: Hits | None
+) -> QuerySet[Any]:
     """Filter by what a lead is wherever it stands."""
-    if filters.q:
-        rows = rows.filter(**{f"{number}__in": _by_words(brand_id, filters.q)})
+    if found is not None:
+        rows = rows.filter(**{f"{number}__in": found.rows()}) if found.ids else rows.none()
     if filters.tag is not None:
         tagged = LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag)
         rows = rows.filter(**{f"{number}__in": tagged.values("lead_id")})
@@ -263,17 +282,6 @@ def _days(rows: QuerySet[Any], filters: Filters) -> QuerySet[Any]:
     if filters.until:
         rows = rows.filter(last_activity_at__lte=datetime.combine(filters.until, time.max, UTC))
     return rows
-
-
-def _by_words(brand_id: int, words: str) -> RawSQL:
-    """Return the ids of leads whose address begins with the words, or whose name contains them."""
-    needle = words.strip().lower()
-    sql, params = WORDS, [brand_id, needle, needle + FIRST_AFTER, FOUND]
-    if len(needle) >= SHORTEST_PART:
-        escaped = needle.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        sql = f"({sql}) UNION ({PARTS})"
-        params += [f"%{escaped}%", FOUND]
-    return RawSQL(sql, params)  # noqa: S611 - constant text; what the person typed is a parameter
 
 
 def _cut(
@@ -336,12 +344,12 @@ def _shown(brand_id: int, filters: Filters, found: list[Any]) -> list[Row]:
     if not found or (filters.campaign is None and isinstance(found[0], Lead)):
         return [_row(lead) for lead in found]
     ids = [row.id if isinstance(row, Lead) else row.lead_id for row in found]
-    leads = Lead.objects.filter(brand_id=brand_id, id__in=ids)
+    leads = Lead.objects.filter(brand_id=brand_id, id__in=ids).only(*LISTED)
     by_id = {lead.id: _row(lead) for lead in leads}
     if filters.campaign is not None:
         places = CampaignLead.objects.filter(
             brand_id=brand_id, campaign_id=filters.campaign, lead_id__in=ids
-        )
+        ).only(*PLACED)
         for place in places if isinstance(found[0], Lead) else found:
             if place.lead_id in by_id:
                 by_id[place.lead_id] = _placed(by_id[place.lead_id], place)
@@ -370,11 +378,6 @@ def by_status(brand_id: int) -> dict[str, int]:
 
 def statuses(brand_id: int) -> list[str]:
     """Return the statuses that the brand's leads have, by hopping over the index of status."""
-    found: list[str] = []
-    rows = Lead.objects.filter(brand_id=brand_id).order_by("status")
-    while True:
-        following = rows.filter(status__gt=found[-1]) if found else rows
-        status = following.values_list(F("status"), flat=True).first()
-        if status is None or len(found) > 50:
-            return [status for status in found if status]
-        found.append(status)
+    with connection.cursor() as cursor:
+        cursor.execute(STATUSES, {"brand": brand_id})
+        return [str(status) for (status,) in cursor.fetchall()]

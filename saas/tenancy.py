@@ -11,7 +11,7 @@ connections and PgBouncer in transaction mode can't carry one tenant's sight to 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -67,6 +67,13 @@ def scope(brand: int | HasKey) -> Iterator[None]:
     inner = _Sight(brand_id, ops=bool(outer and outer.ops))
     with _enter(inner, outer), context.bind(brand_id=brand_id):
         yield
+
+
+def within(brand: int | HasKey) -> AbstractContextManager[None]:
+    """The scope of the brand that is open already, or else one for the block. For reads: what
+    writes wants a scope of its own, so that a failure takes back its part alone."""
+    brand_id = brand if isinstance(brand, int) else int(brand.pk)
+    return nullcontext() if current_brand() == brand_id else scope(brand_id)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Times, amounts of time and browsers in words. Pure: the present moment is an argument."""
 
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 
 from django.utils.formats import date_format
 
@@ -47,9 +48,15 @@ def ago(moment: datetime, now: datetime) -> str:
     if size < 45:
         return "just now" if away >= 0 else "in a moment"
     if size >= 30 * 86_400:
-        return date_format(moment, "j M" if size < YEAR / 2 else "j M Y")
+        return day(moment.date(), "j M" if size < YEAR / 2 else "j M Y")
     unit, count = _nearest(size)
     return f"{count} {unit} ago" if away >= 0 else f"in {count} {unit}"
+
+
+@lru_cache(maxsize=1000)
+def day(date: date, form: str) -> str:
+    """Write a date as Django's date_format does; kept, because a list says the same day often."""
+    return date_format(date, form)
 
 
 def browser(user_agent: str) -> str:

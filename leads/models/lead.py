@@ -87,6 +87,37 @@ class Lead(TenantModel):
                 condition=Q(unsubscribed=True),
                 name="lead_unsubscribed",
             ),
+            # Pairs of filters: one that matches nothing is a glance, not a walk over all of one.
+            models.Index(
+                fields=["brand", "category", "status", "-last_activity_at", "-id"],
+                condition=Q(category__isnull=False),
+                name="lead_category_status",
+            ),
+            models.Index(
+                fields=["brand", "status", "-last_activity_at", "-id"],
+                condition=Q(replied=True),
+                name="lead_replied_status",
+            ),
+            models.Index(
+                fields=["brand", "category", "-last_activity_at", "-id"],
+                condition=Q(replied=True, category__isnull=False),
+                name="lead_replied_category",
+            ),
+            models.Index(
+                fields=["brand", "status", "-last_activity_at", "-id"],
+                condition=Q(unsubscribed=True),
+                name="lead_unsubscribed_status",
+            ),
+            models.Index(
+                fields=["brand", "category", "-last_activity_at", "-id"],
+                condition=Q(unsubscribed=True, category__isnull=False),
+                name="lead_unsubscribed_category",
+            ),
+            models.Index(
+                fields=["brand", "-last_activity_at", "-id"],
+                condition=Q(unsubscribed=True, replied=True),
+                name="lead_unsubscribed_replied",
+            ),
             GinIndex(fields=["search"], opclasses=["gin_trgm_ops"], name="lead_search"),
         ]
 
@@ -125,6 +156,20 @@ class CampaignLead(TenantModel):
             models.Index(
                 fields=["brand", "campaign", "-last_activity_at", "-lead_id"],
                 name="campaign_lead_newest",
+            ),
+            models.Index(
+                fields=["brand", "campaign", "status", "-last_activity_at", "-lead_id"],
+                name="campaign_lead_by_status",
+            ),
+            models.Index(
+                fields=["brand", "campaign", "category", "-last_activity_at", "-lead_id"],
+                condition=Q(category__isnull=False),
+                name="campaign_lead_by_category",
+            ),
+            models.Index(
+                fields=["brand", "campaign", "-last_activity_at", "-lead_id"],
+                condition=Q(replied=True),
+                name="campaign_lead_replied",
             ),
             models.Index(fields=["brand", "lead_id"], name="campaign_lead_by_lead"),
             models.Index(

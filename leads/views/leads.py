@@ -10,15 +10,16 @@ from urllib.parse import urlencode
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.models import User
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
 from billing import entitlements
-from leads import mail, search, words
+from leads import hits, mail, search, words
 from leads.forms import FilterForm
-from leads.models import BulkJob, Campaign, CampaignLead, Connection, Lead, Message, Tag
+from leads.models import Campaign, CampaignLead, Connection, Lead, Message, Tag
 from leads.search import AnyKey, Filters, Sort
 from leads.views.work import lead_or_404
 from leads.work import bulk, saved, tags, timeline
@@ -33,26 +34,28 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     brand_id = request.brand.pk
     form = FilterForm(brand_id, request.GET)
     filters = form.filters()
-    page = _page(request, filters, form.order)
-    names = words.categories()
+    found = hits.hits(brand_id, filters.q)
+    page = _page(request, filters, form.order, found)
     carried = tags.of(brand_id, [row.id for row in page.rows])
+    deleted, under_way = bulk.standing(brand_id)
     context = {
         "form": form,
         "filters": filters,
         "sort": form.order,
         "query": filters.query(form.order),
         "orders": {sort.value: filters.query(sort) for sort in Sort},
-        "rows": [_shown(row, names) | {"tags": carried.get(row.id)} for row in page.rows],
+        "at_label": "Added" if form.order == Sort.ADDED else "Last activity",
+        "rows": _shown(request.brand.slug, page.rows, form, carried),
         "prev_url": _link(filters, form.order, before=page.before),
         "next_url": _link(filters, form.order, after=page.after),
-        "count": _count(brand_id, filters),
-        "connection": Connection.objects.first(),
-        "categories": names.items(),
+        "count": _count(brand_id, filters, page, found, deleted),
+        "connection": None if page.rows else Connection.objects.first(),
+        "categories": form.categories.items(),
         "tag_names": form.tags,
         "filters_json": json.dumps(filters.params()),
         "request_key": uuid.uuid4(),
         "may_work": allows(request.membership.role, Permission.WORK_LEADS),
-        "under_way": BulkJob.objects.filter(state__in=BulkJob.CARRIED).order_by("-id").first(),
+        "under_way": under_way,
     }
     return render(request, "leads/list.html", context | _views(request.user, filters, form.order))
 
@@ -65,21 +68,42 @@ def _views(user: User, filters: Filters, sort: Sort) -> dict[str, Any]:
     return {"views": [(view, urlencode(view.query)) for view in views], "view": shown}
 
 
-def _page(request: BrandRequest, filters: Filters, sort: Sort) -> search.Page:
+def _page(
+    request: BrandRequest, filters: Filters, sort: Sort, found: hits.Hits | None
+) -> search.Page:
     """Cut the page that the URL asks for; the first one when nothing is left beyond its key."""
     after, before = (
         search.parse_key(sort, request.GET.get(name, "")) for name in ("after", "before")
     )
-    page = search.page(request.brand.pk, filters, sort=sort, after=after, before=before)
+    brand_id = request.brand.pk
+    page = search.page(brand_id, filters, sort=sort, after=after, before=before, found=found)
     if (after is not None or before is not None) and not page.rows:
-        return search.page(request.brand.pk, filters, sort=sort)
+        return search.page(brand_id, filters, sort=sort, found=found)
     return page
 
 
-def _shown(row: search.Row, categories: dict[int, str]) -> dict[str, Any]:
-    label, tone = words.status(row.status)
-    category = None if row.category is None else words.category(row.category, categories)
-    return {"lead": row, "status": label, "tone": tone, "category": category}
+def _shown(
+    slug: str, rows: list[search.Row], form: FilterForm, carried: dict[int, list[Tag]]
+) -> list[dict[str, Any]]:
+    """Return each lead with what the list says of it in words, and where its page is."""
+    url, _, tail = reverse("leads:detail", args=[slug, 0]).rpartition("0")
+    chosen = form.filters().query(form.order)
+    tail += f"?{chosen}" if chosen else ""
+    names, shown = form.categories, []
+    for row in rows:
+        label, tone = words.status(row.status)
+        said = {
+            "lead": row,
+            "number": str(row.id),
+            "url": f"{url}{row.id}{tail}",
+            "status": label,
+            "tone": tone,
+            "category": None if row.category is None else words.category(row.category, names),
+            "at": row.added if form.order == Sort.ADDED else row.at,
+            "tags": carried.get(row.id),
+        }
+        shown.append(said)
+    return shown
 
 
 def _link(filters: Filters, sort: Sort, **key: AnyKey | None) -> str:
@@ -88,12 +112,16 @@ def _link(filters: Filters, sort: Sort, **key: AnyKey | None) -> str:
     return f"?{chosen}{'&' if chosen else ''}{urlencode({name: at})}" if at is not None else ""
 
 
-def _count(brand_id: int, filters: Filters) -> str:
+def _count(
+    brand_id: int, filters: Filters, page: search.Page, found: hits.Hits | None, deleted: int
+) -> str:
     if not filters.any:
         brought = entitlements.of(brand_id).leads_used
-        number, exact = max(brought - bulk.deleted(brand_id), 0), True
+        number, exact = max(brought - deleted, 0), True
+    elif page.before is None and page.after is None:
+        number, exact = len(page.rows), True
     else:
-        number, exact = search.count(brand_id, filters)
+        number, exact = search.count(brand_id, filters, found)
     noun = "lead" if number == 1 and exact else "leads"
     return f"{grouped(number)} {noun}" if exact else f"more than {grouped(number)} {noun}"
 

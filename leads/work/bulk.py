@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Sum
+from django.db.models import Max, Q, Sum
 from django.utils import timezone
 
 from accounts.models import User
@@ -94,10 +94,14 @@ def undo(*, brand_id: int, job_id: int, actor: User) -> BulkJob:
     return row
 
 
-def deleted(brand_id: int) -> int:
-    """Return how many leads the brand has deleted: they were brought in and are gone."""
-    rows = BulkJob.objects.filter(brand_id=brand_id, what=What.DELETE)
-    return int(rows.aggregate(n=Sum("changed"))["n"] or 0)
+def standing(brand_id: int) -> tuple[int, int | None]:
+    """Return how many leads the brand has deleted, which were brought in and are gone, and the
+    newest job that is under way."""
+    found = BulkJob.objects.filter(brand_id=brand_id).aggregate(
+        deleted=Sum("changed", filter=Q(what=What.DELETE)),
+        live=Max("pk", filter=Q(state__in=BulkJob.CARRIED)),
+    )
+    return int(found["deleted"] or 0), found["live"]
 
 
 def figures(row: BulkJob) -> dict[str, list[Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django import template
@@ -18,7 +19,6 @@ from django.forms.widgets import CheckboxInput
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -37,18 +37,28 @@ BANNER_ICONS = {**TONE_ICONS, "grey": "info"}
 @register.simple_tag
 def icon(name: str, *, label: str = "") -> SafeString:
     """An icon of static/img/icons.svg: decoration, unless `label` says what it stands for."""
-    sprite = static("img/icons.svg")
     if label:
         return format_html(
             '<svg class="icon" role="img" aria-label="{}"><use href="{}#{}"></use></svg>',
-            label, sprite, name,
+            label, _sprite(), name,
         )  # fmt: skip
+    return _icon(name)
+
+
+@cache
+def _sprite() -> str:
+    return static("img/icons.svg")
+
+
+@cache
+def _icon(name: str) -> SafeString:
+    """The icon as decoration: a list shows the same few a hundred times."""
     return format_html(
-        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', sprite, name
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', _sprite(), name
     )
 
 
-@register.inclusion_tag("ui/button.html")
+@register.simple_tag
 def button(
     label: str,
     *,
@@ -56,20 +66,18 @@ def button(
     variant: str = "",
     icon: str = "",
     **attributes: Any,
-) -> dict[str, Any]:
+) -> SafeString:
     """A link when `href` is given, else a button that submits (`type="button"` for scripts).
 
     Variants: primary, quiet, danger, plain. Without one, what submits is primary, the rest quiet.
     """
     kind = attributes.pop("type", "submit")
-    return {
-        "label": label,
-        "href": href,
-        "variant": variant or ("quiet" if href or kind == "button" else "primary"),
-        "icon": icon,
-        "type": kind,
-        "attributes": _attributes(attributes),
-    }
+    look = variant or ("quiet" if href or kind == "button" else "primary")
+    drawing = "<a{}>{}{}</a>" if href else "<button{}>{}{}</button>"
+    given = {"class": f"button {look}", **({"href": href} if href else {"type": kind})}
+    return format_html(
+        drawing, flatatt(given) + _attributes(attributes), _icon(icon) if icon else "", label
+    )
 
 
 @register.inclusion_tag("ui/field.html")
@@ -93,9 +101,10 @@ def form_fields(form: Form) -> dict[str, Any]:
     return {"form": form}
 
 
-@register.inclusion_tag("ui/pill.html")
-def pill(label: str, *, tone: str = "grey", icon: str = "") -> dict[str, str]:
-    return {"label": label, "tone": tone, "icon": icon or TONE_ICONS.get(tone, "dot")}
+@register.simple_tag
+def pill(label: str, *, tone: str = "grey", icon: str = "") -> SafeString:
+    shown = _icon(icon or TONE_ICONS.get(tone, "dot"))
+    return format_html('<span class="pill {}">{}{}</span>', tone, shown, label)
 
 
 @register.simple_block_tag
@@ -248,9 +257,10 @@ def ago(moment: datetime | None) -> SafeString | str:
         return DASH
     local = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        '<time datetime="{}" title="{}, {}" data-ago>{}</time>',
         local.isoformat(timespec="seconds"),
-        date_format(local, "j M Y, H:i:s T"),
+        wording.day(local.date(), "j M Y"),
+        local.strftime("%H:%M:%S %Z"),
         wording.ago(local, timezone.now()),
     )
 

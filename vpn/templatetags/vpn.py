@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django import template
+from django.utils.safestring import SafeString
+
+from saas.templatetags.ui import pill
 
 register = template.Library()
 
@@ -25,11 +28,11 @@ def data_size(count: int | None) -> str:
     return f"{text}{NARROW_SPACE}{unit}"
 
 
-@register.inclusion_tag("ui/pill.html")
-def device_pill(status: str) -> dict[str, str]:
+@register.simple_tag
+def device_pill(status: str) -> SafeString:
     """The state of a device, as `vpn.models.status_of` names it."""
     label, tone, icon = STATES[status]
-    return {"label": label, "tone": tone, "icon": icon}
+    return pill(label, tone=tone, icon=icon)
 
 
 def scaled(count: float) -> tuple[float, str]:

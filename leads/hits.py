@@ -1,0 +1,51 @@
+"""Leads by words: an e-mail address by its beginning, names and companies by any part of three
+letters. Capped, so that a word of every lead costs no more than a rare one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models.expressions import RawSQL
+
+FOUND = 5_000  # hits of each kind
+SHORTEST_PART = 3  # letters: below that no index of trigrams helps
+FIRST_AFTER = "\U0010ffff"
+
+BEGINNINGS = "SELECT id FROM leads_lead WHERE brand_id = %s AND email >= %s AND email < %s LIMIT %s"
+PARTS = "SELECT id FROM leads_find(%s, %s)"
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Ids of leads, ascending, and whether there are no others."""
+
+    ids: list[int]
+    all: bool = True
+
+    def rows(self) -> RawSQL:
+        """For `__in`: compared with the array itself, an id that an index holds behind its other
+        columns would be looked for in the whole of that index."""
+        return RawSQL("SELECT unnest(%s::bigint[])", [self.ids])
+
+
+def hits(brand_id: int, words: str) -> Hits | None:
+    """Look the words up in the brand's leads; None for no words. Call in the brand's scope."""
+    needle = words.strip().lower()
+    if not needle:
+        return None
+    lookups: list[tuple[str, list[str | int]]] = [
+        (BEGINNINGS, [brand_id, needle, needle + FIRST_AFTER, FOUND])
+    ]
+    if len(needle) >= SHORTEST_PART:
+        lookups.append((PARTS, [needle, FOUND]))
+    ids: set[int] = set()
+    complete = True
+    with connection.cursor() as cursor:
+        for sql, params in lookups:
+            cursor.execute(sql, params)
+            found = cursor.fetchall()
+            complete = complete and len(found) < FOUND
+            ids.update(number for (number,) in found)
+    return Hits(sorted(ids), complete)
