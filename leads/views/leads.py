@@ -16,7 +16,9 @@ from accounts.models import User
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
 from billing import entitlements
+from billing.entitlements import Entitlements
 from leads import mail, search, words
+from leads.backfill import reach
 from leads.forms import FilterForm
 from leads.models import BulkJob, Campaign, CampaignLead, Connection, Lead, Message, Tag
 from leads.search import AnyKey, Filters, Sort
@@ -33,6 +35,7 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     brand_id = request.brand.pk
     form = FilterForm(brand_id, request.GET)
     filters = form.filters()
+    rights = entitlements.of(brand_id)
     page = _page(request, filters, form.order)
     names = words.categories()
     carried = tags.of(brand_id, [row.id for row in page.rows])
@@ -45,7 +48,8 @@ def lead_list(request: BrandRequest) -> HttpResponse:
         "rows": [_shown(row, names) | {"tags": carried.get(row.id)} for row in page.rows],
         "prev_url": _link(filters, form.order, before=page.before),
         "next_url": _link(filters, form.order, after=page.after),
-        "count": _count(brand_id, filters),
+        "count": _count(rights, filters),
+        "full": rights.live and not rights.leads_left and bool(page.rows),
         "connection": Connection.objects.first(),
         "categories": names.items(),
         "tag_names": form.tags,
@@ -88,12 +92,12 @@ def _link(filters: Filters, sort: Sort, **key: AnyKey | None) -> str:
     return f"?{chosen}{'&' if chosen else ''}{urlencode({name: at})}" if at is not None else ""
 
 
-def _count(brand_id: int, filters: Filters) -> str:
+def _count(rights: Entitlements, filters: Filters) -> str:
     if not filters.any:
-        brought = entitlements.of(brand_id).leads_used
-        number, exact = max(brought - bulk.deleted(brand_id), 0), True
+        deleted = bulk.deleted(rights.brand_id)
+        number, exact = max(rights.leads_used - deleted, 0), True
     else:
-        number, exact = search.count(brand_id, filters)
+        number, exact = search.count(rights.brand_id, filters)
     noun = "lead" if number == 1 and exact else "leads"
     return f"{grouped(number)} {noun}" if exact else f"more than {grouped(number)} {noun}"
 
@@ -123,6 +127,7 @@ def lead_detail(request: BrandRequest, lead_id: int) -> HttpResponse:
         "tag_names": form.tags,
         "facts": _facts(lead),
         "places": _places(brand_id, lead),
+        "out_of_reach": reach.leaves_out(brand_id, lead.id),
         "thread": _told(entries, names),
         "has_mails": any(entry.kind == "message" for entry in entries),
         "older": older,
