@@ -7,6 +7,7 @@ Limits are read through `billing.entitlements` only. Amounts are in minor units 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,12 +21,16 @@ CURRENCIES = ("usd", "eur", "gbp", "jpy")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of each thing a plan includes. `leads` counts leads brought in, over all time."""
+    """How much of each thing a plan includes. `leads` counts leads brought in, over all time.
+
+    Messages are fetched of leads that were active within `history_days` (ADR 15); None: of all.
+    """
 
     leads: int
     connections: int
     devices: int
     members: int
+    history_days: int | None
 
 
 @dataclass(frozen=True)
@@ -59,16 +64,16 @@ PLANS: dict[str, Plan] = {
             product="trial",
             name="Free trial",
             tagline="Everything, small, for two weeks",
-            limits=Limits(leads=1_000, connections=1, devices=1, members=3),
-            features=("Full message history", "No card needed"),
+            limits=Limits(leads=1_000, connections=1, devices=1, members=3, history_days=None),
+            features=("No card needed",),
         ),
         Plan(
             key="leads_starter",
             product="leads",
             name="Starter",
             tagline="One SmartLead account, kept complete",
-            limits=Limits(leads=25_000, connections=1, devices=2, members=3),
-            features=("Full message history", "Search by e-mail, name and company"),
+            limits=Limits(leads=25_000, connections=1, devices=2, members=3, history_days=90),
+            features=("Search by e-mail, name and company",),
             prices={"usd": 4_900, "eur": 4_500, "gbp": 3_900, "jpy": 7_200},
         ),
         Plan(
@@ -76,7 +81,7 @@ PLANS: dict[str, Plan] = {
             product="leads",
             name="Growth",
             tagline="For teams that work their leads daily",
-            limits=Limits(leads=250_000, connections=1, devices=5, members=10),
+            limits=Limits(leads=250_000, connections=1, devices=5, members=10, history_days=365),
             features=("Everything in Starter",),
             prices={"usd": 14_900, "eur": 13_900, "gbp": 11_900, "jpy": 22_000},
             highlighted=True,
@@ -86,7 +91,9 @@ PLANS: dict[str, Plan] = {
             product="leads",
             name="Scale",
             tagline="Agencies with many campaigns",
-            limits=Limits(leads=20_000_000, connections=1, devices=20, members=50),
+            limits=Limits(
+                leads=20_000_000, connections=1, devices=20, members=50, history_days=None
+            ),
             features=("Everything in Growth",),
             prices={"usd": 49_900, "eur": 45_900, "gbp": 39_900, "jpy": 74_000},
         ),
@@ -95,7 +102,7 @@ PLANS: dict[str, Plan] = {
             product="vpn",
             name="VPN Solo",
             tagline="Private access for one person",
-            limits=Limits(leads=0, connections=0, devices=3, members=1),
+            limits=Limits(leads=0, connections=0, devices=3, members=1, history_days=0),
             features=("WireGuard on every system",),
             prices={"usd": 900, "eur": 900, "gbp": 700, "jpy": 1_300},
         ),
@@ -104,7 +111,7 @@ PLANS: dict[str, Plan] = {
             product="vpn",
             name="VPN Team",
             tagline="Private access for a company",
-            limits=Limits(leads=0, connections=0, devices=25, members=25),
+            limits=Limits(leads=0, connections=0, devices=25, members=25, history_days=0),
             features=("WireGuard on every system",),
             prices={"usd": 3_900, "eur": 3_900, "gbp": 3_200, "jpy": 5_800},
         ),
@@ -120,6 +127,22 @@ def plan(key: str) -> Plan:
 def on_sale() -> list[Plan]:
     """Return the plans a brand can buy, in the order of the pricing page."""
     return [plan for plan in PLANS.values() if plan.prices]
+
+
+def larger(key: str, limit: str) -> Plan | None:
+    """Return the next plan on sale with more of `limit`, a field of Limits, than plan `key` has.
+
+    Plans of the same product come first. None when there is none.
+    """
+    own = PLANS.get(key)
+    have = _amount(own.limits, limit) if own else 0
+    more = [plan for plan in on_sale() if _amount(plan.limits, limit) > have]
+    return min(more, key=lambda plan: own is None or plan.product != own.product, default=None)
+
+
+def _amount(limits: Limits, limit: str) -> float:
+    amount: int | None = getattr(limits, limit)
+    return math.inf if amount is None else amount
 
 
 def by_lookup_key(lookup_key: str | None) -> Plan | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -23,7 +23,7 @@ __all__ = ["Admission", "Entitlements", "admit_leads", "changed", "of", "of_many
 
 Listener = Callable[[int], None]
 _listeners: list[Listener] = []
-NOTHING = catalog.Limits(leads=0, connections=0, devices=0, members=0)
+NOTHING = catalog.Limits(leads=0, connections=0, devices=0, members=0, history_days=0)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Entitlements:
     `refusal` None means live: new leads, connections and devices are allowed within the limits.
     Otherwise devices and connections are 0 (nothing new, and the VPN is off); what the brand
     already has stays readable. `members` always holds: nobody is locked out of their own data.
+    `history_days` is the plan's, live or not: messages of leads that are here are still fetched.
     """
 
     brand_id: int
@@ -45,6 +46,7 @@ class Entitlements:
     devices: int
     connections: int
     members: int
+    history_days: int | None
     trial_ends_at: datetime | None
     grace_until: datetime | None
 
@@ -56,6 +58,11 @@ class Entitlements:
     def needs_first_plan(self) -> bool:
         """A brand that began without a trial and was never paid for."""
         return self.refusal == "trial_expired" and self.trial_ends_at is None
+
+    def history_from(self, at: datetime) -> datetime | None:
+        """Return how far back the plan reaches at `at`: messages are fetched of leads that were
+        active since. None: of all leads."""
+        return None if self.history_days is None else at - timedelta(days=self.history_days)
 
     @property
     def leads_left(self) -> int:
@@ -124,6 +131,7 @@ def _entitlements(account: BillingAccount, now: datetime) -> Entitlements:
         devices=0 if refusal else limits.devices,
         connections=0 if refusal else limits.connections,
         members=limits.members,
+        history_days=limits.history_days,
         trial_ends_at=account.trial_ends_at if on_trial and account.had_trial else None,
         grace_until=account.grace_until,
     )

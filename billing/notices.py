@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from accounts.banners import Banner
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows
-from billing import catalog, entitlements, subscriptions
+from billing import entitlements, prompts, subscriptions
 from billing.models import Standing
 from saas.tenancy import within
 
@@ -25,8 +25,7 @@ def banner(request: BrandRequest) -> Banner | None:
         now = timezone.now()
         rights = entitlements.of(request.brand.pk, now)
     may_pay = allows(request.membership.role, Permission.MANAGE_BILLING)
-    page = "billing:subscribe" if rights.plan == catalog.TRIAL else "billing:overview"
-    url = reverse(page, args=[request.brand.slug]) if may_pay else ""
+    url = reverse(prompts.page(rights), args=[request.brand.slug]) if may_pay else ""
     if rights.needs_first_plan:
         text = "This brand has no plan yet, and your free trial went to another brand."
         return Banner(80, "amber", f"{text} Leads and devices need a plan.", url, "Choose a plan")

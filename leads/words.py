@@ -76,18 +76,17 @@ WAITS = {
     ),
     Wait.FAULT: Now("SmartLead gave us a faulty answer. We ask again {when}.", "amber"),
     Wait.TRIAL_EXPIRED: Now(
-        "Your trial has ended, so no new leads come in. Choose a plan, and it goes on by itself.",
+        "Your trial has ended, so no new leads come in for now.",
         "amber",
         upgrade=True,
     ),
     Wait.QUOTA_EXCEEDED: Now(
-        "Your plan is full, so new leads are left out for now. Choose a larger plan, and it goes"
-        " on by itself.",
+        "Your plan is full, so new leads are left out for now.",
         "amber",
         upgrade=True,
     ),
     Wait.SUSPENDED: Now(
-        "Your subscription is not active. Renew it, and the backfill goes on by itself.",
+        "Your subscription is not active, so no new leads come in for now.",
         "amber",
         upgrade=True,
     ),
@@ -127,7 +126,11 @@ def now_line(backfill: Backfill, now: datetime) -> Now:
         case State.CANCELLED:
             return Now("Cancelled. What was fetched until then is in your leads.", "grey")
         case State.FINISHED:
-            return Now("Done. Every lead and message that SmartLead gave us is here.", "green")
+            return Now(
+                "Done. Every lead that SmartLead gave us is here, with the messages that your plan"
+                " includes.",
+                "green",
+            )
         case State.FAILED:
             return Now(
                 "It stopped because of a fault on our side. We have been told, and nothing that was"

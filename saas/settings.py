@@ -254,6 +254,8 @@ STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 SMARTLEAD_API_BASE = env.str(
     "SMARTLEAD_API_BASE", default="https://server.smartlead.ai/api/v1"
 ).rstrip("/")
+# Of all brands together; 0 or empty: only each brand's own limit holds.
+SMARTLEAD_CALLS_PER_SECOND = int(env.str("SMARTLEAD_CALLS_PER_SECOND", default="100") or 0)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Brand"
 STRIPE_TEST_SECRET_KEY = "" if STRIPE_LIVE_MODE else STRIPE_SECRET_KEY

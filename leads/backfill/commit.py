@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from leads import sources
-from leads.backfill import progress, tail, whole
+from leads.backfill import progress, reach, tail, whole
 from leads.backfill.fetch import Result
 from leads.backfill.jobs import GIVE_UP, AllJob, CampaignsJob, CategoriesJob, HistoryJob, PageJob
 from leads.ingest import leads, messages, rejections
@@ -33,9 +33,16 @@ REWINDS = 20
 MISSING_COSTS = 3  # tries; "no such thing" is rarely a fault
 
 HAPPENED = f"""
-UPDATE leads_campaignlead c SET history_at = '{leads.NEVER}' FROM leads_lead l
+UPDATE leads_campaignlead c SET history_at = '{leads.NEVER}',
+  last_activity_at = greatest(c.last_activity_at, %(since)s) FROM leads_lead l
 WHERE l.brand_id = %(brand)s AND l.email = ANY(%(emails)s)
   AND c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = l.id"""  # noqa: S608
+
+ACTIVE = """
+UPDATE leads_campaignlead c SET last_activity_at = %(since)s FROM leads_lead l
+WHERE l.brand_id = %(brand)s AND l.email = ANY(%(emails)s)
+  AND c.brand_id = %(brand)s AND c.campaign_id = %(campaign)s AND c.lead_id = l.id
+  AND c.last_activity_at < %(since)s"""
 
 REPLIED = """
 UPDATE leads_campaignlead c SET history_rank = 0 FROM leads_lead l
@@ -130,6 +137,9 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                 cursors[job.cursor_id] = cursor
                 if not page.rows and not page.bad and job.offset < (page.total or 0):
                     delta += _failed(row, Result(job, error=Empty()), alive=True)
+                elif job.kind == Cursor.Kind.ACTIVE:
+                    _for_leads(ACTIVE, row, job, page)
+                    _move(cursor, page)
                 elif job.kind != Cursor.Kind.REPLIED:
                     wanted.append((job, page))
                 elif row.kind == Backfill.Kind.SYNC:
@@ -159,7 +169,8 @@ def _replied(page: Parsed) -> Parsed:
 
 def _for_leads(sql: str, row: Backfill, job: PageJob, page: Parsed) -> None:
     emails = [lead.email for lead in page.rows]
-    run(sql, {"brand": row.brand_id, "campaign": job.campaign_id, "emails": emails})
+    params = {"brand": row.brand_id, "campaign": job.campaign_id, "since": job.since}
+    run(sql, {**params, "emails": emails})
 
 
 def _cursor(job: PageJob) -> Cursor | None:
@@ -224,6 +235,9 @@ def _compare(row: Backfill, found: list[CampaignInfo]) -> int:
         state=Cursor.State.GONE
     )
     due = CampaignLead.objects.filter(campaign_id__in=gone, history_at__lt=row.history_since)
+    since = reach.since(row)
+    if since is not None:
+        due = due.filter(last_activity_at__gte=since)
     return due.update(history_at=timezone.now())
 
 
@@ -249,10 +263,11 @@ def _page_failed(row: Backfill, job: PageJob, result: Result) -> Delta:
         return Delta()
     cursor.failures += 1
     rejected = 0
-    if job.kind == Cursor.Kind.REPLIED and (
+    if job.kind in (Cursor.Kind.REPLIED, Cursor.Kind.ACTIVE) and (
         isinstance(result.error, Unwanted) or cursor.failures >= TRIES
     ):
-        cursor.state = Cursor.State.SKIPPED  # only the order of the messages suffers
+        # Only the order of the messages suffers; who was active is asked again by the next sync.
+        cursor.state = Cursor.State.SKIPPED
     elif cursor.failures >= TRIES:
         bad = BadRow(
             "page_unreadable",

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import brands
 from accounts.models import User
+from leads.backfill import reach
 from leads.backfill.endings import STRIDE
 from leads.models import Backfill, Connection
 from saas import audit
@@ -39,6 +40,7 @@ def start(*, brand_id: int, backfill_id: int, actor: User | None) -> Backfill:
             due_at=now,
             history_since=_history_since(now),
         )
+        reach.begin(row)
         audit.record("backfill.started", row, actor=actor)
         wake(STRIDE, brand_id, row.pk)
         return row

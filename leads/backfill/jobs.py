@@ -1,7 +1,8 @@
 """What a backfill should fetch next. Each job is one call; PostgreSQL's rows are the queue.
 
-Leads come first, campaign by campaign; then the pages of who replied, which only order the queue;
-then messages, those of the most active first. Failed work goes to the end of its queue. A sync asks
+Leads come first, campaign by campaign; then the pages of who was active within the plan's history
+and of who replied, which only choose and order the queue; then messages, those of the most active
+first. Failed work goes to the end of its queue. A sync asks
 for the campaigns before anything else.
 """
 
@@ -16,10 +17,17 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from leads.backfill import reach
 from leads.models import Backfill, Cursor
-from leads.smartlead.client import PAGE
+from leads.smartlead.client import PAGE, moment
 
-PAGED = (Cursor.Kind.LEADS, Cursor.Kind.CREATED, Cursor.Kind.EVENTS, Cursor.Kind.REPLIED)
+PAGED = (
+    Cursor.Kind.LEADS,
+    Cursor.Kind.CREATED,
+    Cursor.Kind.EVENTS,
+    Cursor.Kind.ACTIVE,
+    Cursor.Kind.REPLIED,
+)
 RANKS = 16  # 0 to 3 as ingested, then one more for each failed try
 GIVE_UP = RANKS
 
@@ -34,9 +42,22 @@ FROM generate_series(0, %(ranks)s) AS r(rank), LATERAL (
 JOIN leads_campaign k ON k.brand_id = %(brand)s AND k.id = d.campaign_id
 LIMIT %(limit)s"""
 
+# Campaign by campaign, each a range of the index by activity. It walks over what was fetched
+# already, but never over what the plan leaves out, and such plans have few enough leads (ADR 15).
+DUE_WITHIN = """
+SELECT d.campaign_id, k.remote_id, d.lead_id, d.remote_lead_id
+FROM leads_campaign k, LATERAL (
+  SELECT c.campaign_id, c.lead_id, c.remote_lead_id, c.history_rank, c.history_at
+  FROM leads_campaignlead c
+  WHERE c.brand_id = %(brand)s AND c.campaign_id = k.id AND c.last_activity_at >= %(reach)s
+    AND c.history_rank <= %(ranks)s AND c.history_at < %(since)s
+  ORDER BY c.history_rank, c.history_at LIMIT %(limit)s) AS d
+WHERE k.brand_id = %(brand)s ORDER BY d.history_rank, d.history_at LIMIT %(limit)s"""
+
 COUNT_DUE = """
 SELECT count(*) FROM leads_campaignlead c
-WHERE c.brand_id = %(brand)s AND c.history_rank = ANY(%(ranks)s) AND c.history_at < %(since)s"""
+WHERE c.brand_id = %(brand)s AND c.history_rank = ANY(%(ranks)s) AND c.history_at < %(since)s
+  AND (%(reach)s::timestamptz IS NULL OR c.last_activity_at >= %(reach)s)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +92,13 @@ class PageJob:
     @property
     def filters(self) -> dict[str, Any]:
         """What SmartLead calls it."""
-        since = self.since.strftime("%Y-%m-%dT%H:%M:%S.000Z") if self.since else ""
+        since = moment(self.since) if self.since else ""
         match self.kind:
             case Cursor.Kind.REPLIED:
                 return {"emailStatus": "is_replied"}
             case Cursor.Kind.CREATED:
                 return {"created_at_gt": since}
-            case Cursor.Kind.EVENTS:
+            case Cursor.Kind.EVENTS | Cursor.Kind.ACTIVE:
                 return {"event_time_gt": since}
         return {}
 
@@ -150,11 +171,11 @@ def choose(backfill: Backfill, limit: int) -> list[Job]:
 
 
 def count_due(backfill: Backfill) -> int:
-    """Count the leads whose messages this backfill has still to fetch."""
+    """Count the leads within the plan's history whose messages are still to be fetched."""
     with connection.cursor() as cursor:
         cursor.execute(
             COUNT_DUE,
-            {"brand": backfill.brand_id, "since": since(backfill), "ranks": [*range(RANKS)]},
+            {**_due_params(backfill), "ranks": [*range(RANKS)]},
         )
         row = cursor.fetchone()
     return int(row[0]) if row else 0
@@ -190,16 +211,17 @@ def _pages(backfill: Backfill, kind: Cursor.Kind) -> Iterator[PageJob]:
             )
 
 
+def _due_params(backfill: Backfill) -> dict[str, Any]:
+    return {
+        "brand": backfill.brand_id,
+        "since": since(backfill),
+        "reach": reach.since(backfill),
+    }
+
+
 def _due(backfill: Backfill, limit: int) -> Iterator[HistoryJob]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            DUE,
-            {
-                "brand": backfill.brand_id,
-                "since": since(backfill),
-                "ranks": RANKS - 1,
-                "limit": limit,
-            },
-        )
+        params = {**_due_params(backfill), "ranks": RANKS - 1, "limit": limit}
+        cursor.execute(DUE if params["reach"] is None else DUE_WITHIN, params)
         for campaign_id, remote_id, lead_id, remote_lead_id in cursor.fetchall():
             yield HistoryJob(campaign_id, remote_id, lead_id, remote_lead_id)

@@ -1,7 +1,7 @@
 """The plan of a backfill, shown before its start: what there is, and what fetching it costs.
 
 Few calls: the list of campaigns, and the sizes of at most COUNTED of them; the rest is estimated
-from those.
+from those. Where the plan's history is limited, also how many of their leads were active within it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
 
 from accounts.models import User
 from billing import entitlements
 from leads import sources
-from leads.backfill import control
+from leads.backfill import control, reach
 from leads.backfill.progress import ROWS_PER_SECOND
 from leads.models import Backfill, Connection, Cursor
 from leads.smartlead import client, parse
+from leads.smartlead.client import moment
 from leads.smartlead.gate import Gate
 from leads.smartlead.gate import of as gate_of
 from leads.smartlead.parse import CampaignInfo
@@ -50,13 +54,23 @@ class Cost:
         return self.lead_seconds + self.message_seconds
 
 
-def cost(sizes: Sequence[int], *, calls_per_minute: int, fetched: int | None = None) -> Cost:
+def cost(
+    sizes: Sequence[int],
+    *,
+    calls_per_minute: int,
+    fetched: int | None = None,
+    active: Sequence[int] | None = None,
+) -> Cost:
     """Count the calls for campaigns of these sizes: one export each, then one call a lead.
 
-    `fetched` leads at most get their messages (what the plan admits); None: all of them.
+    `fetched` leads at most get their messages (what the plan admits); None: all of them. `active`:
+    only those of each campaign that were active within the plan's history, found a page a call.
     """
     exports, leads = len(sizes) + 1, sum(sizes)
     messages = leads if fetched is None else min(leads, fetched)
+    if active is not None:
+        messages = min(messages, sum(active))
+        exports += sum(max(-(-number // client.PAGE), 1) for number in active)
     pages = sum(max(-(-size // client.PAGE), 1) for size in sizes) + len(sizes) + 1
     return Cost(
         exports,
@@ -65,6 +79,14 @@ def cost(sizes: Sequence[int], *, calls_per_minute: int, fetched: int | None = N
         round(max(exports * 60 / calls_per_minute, leads / ROWS_PER_SECOND)),
         round(messages * 60 / calls_per_minute),
     )
+
+
+@dataclass(frozen=True)
+class Active:
+    """How many leads of the counted campaigns, by id, had an event since that moment."""
+
+    since: datetime
+    sizes: dict[int, int]
 
 
 def sizes_of(known: dict[int, int], campaigns: int) -> list[int]:
@@ -76,19 +98,23 @@ def sizes_of(known: dict[int, int], campaigns: int) -> list[int]:
 def make(*, brand_id: int, actor: User | None) -> Backfill:
     """Ask SmartLead and save a planned backfill, in place of an earlier plan.
 
-    Makes up to COUNTED + 1 calls, so no transaction may be open. Raises Refused with words when
+    Makes up to 2 * COUNTED + 1 calls, so no transaction may be open. Raises Refused with words when
     nothing is connected, a run is under way, or SmartLead can't be asked now.
     """
     with scope(brand_id):
         connection = _connection()
+        since = entitlements.of(brand_id).history_from(timezone.now())
     gate = gate_of(connection)
     found = parse.campaigns(gate.call(lambda: client.campaigns(connection.api_key.reveal())))
     if not found:
         raise Refused("no_campaigns", "Your SmartLead account has no campaigns yet.")
     sizes = _count(gate, connection.api_key, _sample(found))
+    asked = None
+    if since is not None:
+        asked = Active(since, _count(gate, connection.api_key, _sample(found), since))
     with scope(brand_id):
         control.make_way(brand_id, actor=actor)  # and the later of two plans replaces the earlier
-        return _save(_connection(), found, sizes, actor)
+        return _save(_connection(), found, sizes, asked, actor)
 
 
 def _connection() -> Connection:
@@ -106,12 +132,18 @@ def _sample(found: Sequence[CampaignInfo]) -> Sequence[CampaignInfo]:
     return found[::step]
 
 
-def _count(gate: Gate, key: Sealed, campaigns: Sequence[CampaignInfo]) -> dict[int, int]:
-    """Return the sizes of these campaigns by id; what can't be counted now is left out."""
+def _count(
+    gate: Gate, key: Sealed, campaigns: Sequence[CampaignInfo], since: datetime | None = None
+) -> dict[int, int]:
+    """Return the sizes of these campaigns by id, or how many of their leads had an event since;
+    what can't be counted now is left out."""
+    filters = {"event_time_gt": moment(since)} if since else {}
 
     def size(info: CampaignInfo) -> tuple[int, int | None]:
         try:
-            body = gate.call(lambda: client.lead_page(key.reveal(), info.remote_id, 0, 1))
+            body = gate.call(
+                lambda: client.lead_page(key.reveal(), info.remote_id, 0, 1, **filters)
+            )
         except Refused as e:
             if e.code == "bad_key":
                 raise
@@ -127,11 +159,13 @@ def _save(
     connection: Connection,
     found: Sequence[CampaignInfo],
     sizes: dict[int, int],
+    asked: Active | None,
     actor: User | None,
 ) -> Backfill:
     campaigns = sources.save_campaigns(connection, found)
     all_sizes = sizes_of(sizes, len(campaigns))
-    price = cost(all_sizes, calls_per_minute=connection.calls_per_minute)
+    active = sizes_of(asked.sizes, len(campaigns)) if asked else None
+    price = cost(all_sizes, calls_per_minute=connection.calls_per_minute, active=active)
     Backfill.objects.filter(state=Backfill.State.PLANNED).delete()
     backfill: Backfill = Backfill.objects.create(
         connection=connection,
@@ -153,6 +187,11 @@ def _save(
         for kind in (Cursor.Kind.LEADS, Cursor.Kind.REPLIED)
         for campaign in campaigns
     )
+    if asked:
+        Cursor.objects.bulk_create(
+            reach.cursor(backfill, campaign, asked.since, asked.sizes.get(campaign.remote_id))
+            for campaign in campaigns
+        )
     audit.record("backfill.planned", backfill, actor=actor)
     return backfill
 

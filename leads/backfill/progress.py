@@ -10,6 +10,7 @@ from django.db.models import Sum
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
+from leads.backfill import reach
 from leads.ingest.staging import run
 from leads.models import Backfill, Cursor, Rate
 from leads.smartlead.client import ALL_PAGE, PAGE
@@ -137,7 +138,8 @@ def what_is_left(backfill: Backfill) -> Left:
     if backfill.history_total is not None and backfill.phase != Backfill.Phase.LEADS:
         histories = max(backfill.history_total - backfill.history_done, 0)
     else:
-        histories = max(_leads_total(backfill) - backfill.history_done, 0)
+        threads = reach.threads(backfill, _leads_total(backfill))
+        histories = max(threads - backfill.history_done, 0)
     return Left(int(calls) + histories, int(rows))
 
 

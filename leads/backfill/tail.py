@@ -9,20 +9,21 @@ again. Events' leads get their threads fetched anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing import entitlements
 from leads import sources
+from leads.backfill import reach
 from leads.hooks import remote
 from leads.models import Backfill, Campaign, Connection, Cursor
 from leads.smartlead.parse import CampaignInfo
 
 OVERLAP = timedelta(minutes=10)
 # Of all threads only those that were never fetched, or made due, are a sync's: history_at is 1970.
-DUE_SINCE = datetime(1970, 1, 2, tzinfo=UTC)
+DUE_SINCE = reach.NEVER_TILL
 # A category can be lost with its webhook and moves no event; nearly all are of leads that replied.
 # A backfill reads them too.
 JUDGED_EVERY = timedelta(days=1)
@@ -40,11 +41,12 @@ def open_cursors(row: Backfill, found: Sequence[CampaignInfo]) -> None:
     campaigns = Campaign.objects.filter(connection_id=row.connection_id)
     judge = _judge_all(row)
     room = entitlements.of(row.brand_id).leads_left > 0
+    since = reach.since(row)
     Cursor.objects.bulk_create(
         [
             cursor
             for campaign in campaigns.exclude(status="DELETED").order_by("id")
-            for cursor in _cursors(row, campaign, judge=judge, room=room)
+            for cursor in _cursors(row, campaign, judge=judge, room=room, since=since)
         ],
         ignore_conflicts=True,
     )
@@ -52,7 +54,9 @@ def open_cursors(row: Backfill, found: Sequence[CampaignInfo]) -> None:
     remote.want(row.brand_id)
 
 
-def _cursors(row: Backfill, campaign: Campaign, *, judge: bool, room: bool) -> Iterator[Cursor]:
+def _cursors(
+    row: Backfill, campaign: Campaign, *, judge: bool, room: bool, since: datetime | None
+) -> Iterator[Cursor]:
     def pages(kind: Cursor.Kind, since: datetime | None) -> Cursor:
         return Cursor(
             backfill=row,
@@ -71,6 +75,9 @@ def _cursors(row: Backfill, campaign: Campaign, *, judge: bool, room: bool) -> I
         yield pages(Kind.EVENTS, campaign.events_at)
         if judge:
             yield pages(Kind.REPLIED, None)
+    known = room or campaign.events_at is not None
+    if known and since is not None and reach.unknown(campaign, since):
+        yield reach.cursor(row, campaign, since)
 
 
 def _judge_all(row: Backfill) -> bool:
@@ -100,6 +107,7 @@ def settled(row: Backfill) -> None:
     done = cursors.filter(state=State.DONE)
     _move(row, "leads_at", done.filter(kind__in=(Kind.LEADS, Kind.CREATED)))
     _move(row, "events_at", done.filter(kind__in=(Kind.LEADS, Kind.EVENTS)))
+    reach.settled(done)
     # Of a campaign that did not fit in whole, the leads that did are followed from now on.
     partly = cursors.filter(kind=Kind.LEADS, state__in=(State.OPEN, State.SKIPPED))
     campaigns = Campaign.objects.filter(pk__in=partly.values("campaign_id"), events_at=None)

@@ -139,6 +139,8 @@ class Cursor(TenantModel):
     When a campaign shrinks meanwhile its pages shift, so the cursor steps back by what vanished;
     `rewinds` bounds that. Kind `replied`: the pages of leads that replied, which set their rank.
     Kinds `created` and `events`, of a sync: leads that were added, or had an event, after `since`.
+    Kind `active`, where the plan's history is limited: whose messages are wanted
+    (leads.backfill.reach).
     From an export `position` counts its rows, and `digest` is that of the rows so far: an export
     that begins otherwise is read from its start again. `fell_back`: the export did not work.
     Kind `all` has no campaign: it reads the account's list, newest first, and its position is the
@@ -151,6 +153,7 @@ class Cursor(TenantModel):
         CREATED = "created", "New leads"
         EVENTS = "events", "Leads with events"
         REPLIED = "replied", "Leads that replied"
+        ACTIVE = "active", "Leads with events within the plan's history"
 
     class State(models.TextChoices):
         OPEN = "open", "Open"

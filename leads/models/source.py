@@ -65,7 +65,8 @@ class Campaign(TenantModel):
     """A SmartLead campaign. Never deleted because SmartLead stopped listing it.
 
     `status` is as of `status_at`. Leads that were added before `leads_at` have been read, and
-    events before `events_at` (null: not yet). `hook_id` is the webhook that we set up there, for
+    events before `events_at` (null: not yet); leads with events since `active_from` are known as
+    active (leads.backfill.reach). `hook_id` is the webhook that we set up there, for
     the address whose hash is `hook_for`; `hook_failures` counts tries in vain.
     """
 
@@ -81,6 +82,7 @@ class Campaign(TenantModel):
     hook_failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     leads_at = models.DateTimeField(null=True, editable=False)
     events_at = models.DateTimeField(null=True, editable=False)
+    active_from = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -97,6 +98,11 @@ def _json(body: bytes) -> Any:
 def _says_bad_key(body: Any) -> bool:
     text = str(body.get("message") or body.get("error") or "") if isinstance(body, dict) else ""
     return "invalid api key" in text.lower()
+
+
+def moment(at: datetime) -> str:
+    """A moment as SmartLead's filters take it, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def campaigns(api_key: str) -> tuple[Any, Answer]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from leads.models import Connection
@@ -22,9 +23,6 @@ from saas.errors import Refused, Retryable
 from saas.http import Answer
 from saas.ratelimit import Limit, Permit, Wait
 
-# All brands together, so that one installation is no burden to SmartLead. Per second: a minute's
-# window would let a few brands use it up for all.
-CEILING = Limit(calls=100, seconds=1.0, in_flight=200)
 PROVIDER = CEILING_KEY = "smartlead"
 LONGEST_CALL = client.DEADLINE + client.TIMEOUT  # the last read may begin at the deadline
 MANY = 3  # accounts whose faults together say that SmartLead itself is down
@@ -86,7 +84,9 @@ class Gate:
         if wait:
             return wait
         permits: list[Permit] = []
-        for key, limit in ((self.key, self.limit), (CEILING_KEY, CEILING)):
+        for key, limit in ((self.key, self.limit), (CEILING_KEY, ceiling())):
+            if limit is None:
+                continue
             answer = ratelimit.acquire(key, limit, hold=hold)
             if isinstance(answer, Wait):
                 Pass(self, tuple(permits)).unused()
@@ -144,6 +144,16 @@ class Gate:
             if state.name == "open":
                 return Wait(state.retry_in, "breaker")
         return None
+
+
+def ceiling() -> Limit | None:
+    """Return what all brands together may call, so that one installation is no burden to SmartLead;
+    None: whatever their own limits let them.
+
+    Per second: a minute's window would let a few brands use it up for all.
+    """
+    calls = settings.SMARTLEAD_CALLS_PER_SECOND
+    return Limit(calls, 1.0, in_flight=2 * calls) if calls else None
 
 
 def of(connection: Connection) -> Gate:

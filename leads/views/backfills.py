@@ -17,7 +17,7 @@ from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
 from billing import entitlements
 from leads import words
-from leads.backfill import control, plan, progress
+from leads.backfill import control, plan, progress, reach
 from leads.models import Backfill, Connection, Cursor, Rejection
 from saas.errors import Refused
 
@@ -66,6 +66,7 @@ def backfill(request: BrandRequest, backfill_id: int) -> HttpResponse:
     context = _watched(row) | {
         "may_run": allows(request.membership.role, Permission.RUN_BACKFILLS),
         "campaigns": _campaigns(row),
+        "reach_limited": row.kind == Backfill.Kind.FULL and reach.since(row) is not None,
         "rejections": Rejection.objects.filter(backfill=row).order_by("-id")[:10],
     }
     if row.state == Backfill.State.PLANNED:
@@ -124,18 +125,27 @@ def _listed(row: Backfill) -> dict[str, Any]:
 
 
 def _admission(brand_id: int, row: Backfill) -> dict[str, Any]:
-    """What the brand's plan lets in of what was found."""
+    """What the brand's plan lets in of what was found, and how many leads are too old for it."""
     rights = entitlements.of(brand_id)
     fetched = min(row.planned_leads, rights.leads_left)
+    active = None if rights.history_days is None else _sizes(row, Cursor.Kind.ACTIVE)
     price = plan.cost(
-        _sizes(row), calls_per_minute=row.connection.calls_per_minute, fetched=row.planned_leads
+        _sizes(row, Cursor.Kind.LEADS),
+        calls_per_minute=row.connection.calls_per_minute,
+        fetched=row.planned_leads,
+        active=active or None,  # no cursors: the plan had no limit when it was asked
     )
-    return {"rights": rights, "fits": row.planned_leads <= rights.leads_left, "room": fetched,
-            "price": price}  # fmt: skip
+    return {
+        "rights": rights,
+        "fits": row.planned_leads <= rights.leads_left,
+        "room": fetched,
+        "price": price,
+        "older": row.planned_leads - price.message_calls,
+    }
 
 
-def _sizes(row: Backfill) -> list[int]:
-    cursors = Cursor.objects.filter(backfill=row, kind=Cursor.Kind.LEADS)
+def _sizes(row: Backfill, kind: Cursor.Kind) -> list[int]:
+    cursors = Cursor.objects.filter(backfill=row, kind=kind)
     known = {cursor.campaign_id: cursor.total for cursor in cursors if cursor.total is not None}
     return plan.sizes_of(known, len(cursors))
 

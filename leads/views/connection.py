@@ -69,6 +69,7 @@ def _context(
         "updates_line": found and words.updates_line(found, live, timezone.now()),
         "live": live,
         "leads": rights.leads_used,
+        "full": found is None and not rights.connections,
         **(updates.card(found) if found else {}),
     }
 

@@ -17,7 +17,9 @@ from accounts.models import User
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
 from billing import entitlements
+from billing.entitlements import Entitlements
 from leads import hits, mail, search, words
+from leads.backfill import reach
 from leads.forms import FilterForm
 from leads.models import Campaign, CampaignLead, Connection, Lead, Message, Tag
 from leads.search import AnyKey, Filters, Sort
@@ -34,6 +36,7 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     brand_id = request.brand.pk
     form = FilterForm(brand_id, request.GET)
     filters = form.filters()
+    rights = entitlements.of(brand_id)
     found = hits.hits(brand_id, filters.q)
     page = _page(request, filters, form.order, found)
     carried = tags.of(brand_id, [row.id for row in page.rows])
@@ -48,7 +51,8 @@ def lead_list(request: BrandRequest) -> HttpResponse:
         "rows": _shown(request.brand.slug, page.rows, form, carried),
         "prev_url": _link(filters, form.order, before=page.before),
         "next_url": _link(filters, form.order, after=page.after),
-        "count": _count(brand_id, filters, page, found, deleted),
+        "count": _count(rights, filters, page, found, deleted),
+        "full": rights.live and not rights.leads_left and bool(page.rows),
         "connection": None if page.rows else Connection.objects.first(),
         "categories": form.categories.items(),
         "tag_names": form.tags,
@@ -113,15 +117,18 @@ def _link(filters: Filters, sort: Sort, **key: AnyKey | None) -> str:
 
 
 def _count(
-    brand_id: int, filters: Filters, page: search.Page, found: hits.Hits | None, deleted: int
+    rights: Entitlements,
+    filters: Filters,
+    page: search.Page,
+    found: hits.Hits | None,
+    deleted: int,
 ) -> str:
     if not filters.any:
-        brought = entitlements.of(brand_id).leads_used
-        number, exact = max(brought - deleted, 0), True
+        number, exact = max(rights.leads_used - deleted, 0), True
     elif page.before is None and page.after is None:
         number, exact = len(page.rows), True
     else:
-        number, exact = search.count(brand_id, filters, found)
+        number, exact = search.count(rights.brand_id, filters, found)
     noun = "lead" if number == 1 and exact else "leads"
     return f"{grouped(number)} {noun}" if exact else f"more than {grouped(number)} {noun}"
 
@@ -151,6 +158,7 @@ def lead_detail(request: BrandRequest, lead_id: int) -> HttpResponse:
         "tag_names": form.tags,
         "facts": _facts(lead),
         "places": _places(brand_id, lead),
+        "out_of_reach": reach.leaves_out(brand_id, lead.id),
         "thread": _told(entries, names),
         "has_mails": any(entry.kind == "message" for entry in entries),
         "older": older,

@@ -44,7 +44,8 @@ def test_the_trials_three_places_and_not_one_more(
         client.post(f"{team_page}invite/", {"email": f"{name}@example.test", "role": "member"})
     page = client.get(team_page).content.decode()
     assert "1 of 3 people, 2 invited" in page
-    assert "choose a larger plan" in page
+    assert "Choose a larger plan" in page
+    assert "Withdraw an invitation to make room." in page
     answer = client.post(f"{team_page}invite/", {"email": "max@example.test", "role": "member"})
     assert answer.status_code == 422
     assert (

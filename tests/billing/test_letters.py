@@ -89,7 +89,7 @@ def test_plans_sell_nothing_beside_their_limits_that_another_plan_lacks() -> Non
         own = {line for line in plan.features if not line.startswith("Everything in ")}
         by_product.setdefault(plan.product, set()).update(own)
     assert by_product == {
-        "leads": {"Full message history", "Search by e-mail, name and company"},
+        "leads": {"Search by e-mail, name and company"},
         "vpn": {"WireGuard on every system"},
     }
     larger = catalog.plan("leads_growth"), catalog.plan("leads_scale")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +25,7 @@ from tests.factories import make_brand, make_user
 from tests.leads.conftest import Account
 
 Make = Callable[[str], Account]
+CEILING = "SMARTLEAD_CALLS_PER_SECOND"
 
 
 @pytest.fixture
@@ -121,3 +126,26 @@ def test_a_key_of_two_brands_is_one_account(account: Make, sandbox: Any) -> None
     with scope(a.brand):
         gate.of(Connection.objects.get()).pushed_back(300)
     assert isinstance(enter(b), Wait)
+
+
+def gates(count: int) -> list[Gate]:
+    """Accounts that have called nothing yet, each with room for many calls."""
+    return [Gate(n, Limit(1000, 60.0, 20), account=f"ceiling{uuid.uuid4()}") for n in range(count)]
+
+
+@pytest.mark.parametrize(("calls", "granted"), [(3, 3), (0, 8)])
+def test_all_brands_together_stay_below_the_ceiling_if_there_is_one(
+    settings: Any, calls: int, granted: int
+) -> None:
+    settings.SMARTLEAD_CALLS_PER_SECOND = calls
+    answers = [each.enter() for each in gates(8)]
+    assert [isinstance(answer, Wait) for answer in answers] == [n >= granted for n in range(8)]
+
+
+@pytest.mark.parametrize(("said", "calls"), [(None, 100), ("7", 7), ("0", 0), ("", 0)])
+def test_the_ceiling_comes_from_the_environment(said: str | None, calls: int) -> None:
+    env = {name: value for name, value in os.environ.items() if name != CEILING}
+    env |= {} if said is None else {CEILING: said}
+    code = "from saas import settings; print(settings.SMARTLEAD_CALLS_PER_SECOND)"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+    assert int(done.stdout) == calls

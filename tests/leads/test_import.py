@@ -326,7 +326,8 @@ def test_what_the_plan_has_no_room_for_is_left_out_and_can_be_taken_along(desk: 
     row = desk.check()
     desk.room(6)
     page = texts(desk.client.get(desk.url(f"{row.pk}/")))
-    assert "has room for 6 of the 10 new leads" in page
+    assert "has room for 6 more leads" in page
+    assert "The file has 10 new ones" in page
     row = desk.start()
     assert (row.state, row.leads_new, row.left_out) == ("finished", 6, 4)
     left = desk.rejected()

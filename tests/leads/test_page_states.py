@@ -316,7 +316,7 @@ def test_each_wait_is_explained_with_its_way_out(web: Client, brand: Any, wait: 
     due = timezone.now() + timedelta(seconds=60)
     run = make_run(brand, State.PARKED, wait=wait, due_at=due)
     page = web.get(url(brand, f"backfills/{run.pk}/"), headers=LIVE_PART).content.decode()
-    billing, key = url(brand, "billing/"), url(brand, "connection/")
+    billing, key = url(brand, "billing/subscribe/"), url(brand, "connection/")
     assert (f'href="{billing}"' in page) == (wait in Backfill.ENTITLEMENT_WAITS)
     assert (f'href="{key}"' in page) == (wait == Wait.BAD_KEY)
     assert "{" not in page

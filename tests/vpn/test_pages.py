@@ -148,12 +148,27 @@ def test_the_limit_is_told_with_the_way_out(mine, url, node, roomy):
     words.put_on_plan(roomy, "trial", standing="trialing")
     mine.post(url("new/"), form(node))
     page = text_of(mine.get(url()))
-    assert "All 1 device of Free trial is in use." in page
+    assert "The one device of Free trial is in use." in page
     assert f"/b/{roomy.slug}/billing/" in page
     response = mine.post(url("new/"), form(node, name="Second"))
     assert response.status_code == 422
     with scope(roomy):
         assert Device.objects.count() == 1
+
+
+def test_who_can_revoke_nothing_is_not_told_to(mine, url, node, roomy, client_for):
+    words.put_on_plan(roomy, "trial", standing="trialing")
+    mine.post(url("new/"), form(node))
+    assert "Revoke one to make room." in text_of(mine.get(url()))
+    for role, told in (("member", True), ("viewer", False)):
+        user = make_user()
+        with scope(roomy):
+            Membership.objects.create(user=user, role=role)
+        page = text_of(client_for(user).get(url()))
+        assert "The one device of Free trial is in use." in page
+        assert ("Revoke one of yours to make room." in page) == told
+        assert "Revoke one to make room." not in page
+        assert f"Ask an owner of {roomy.name} to choose a larger plan." in page
 
 
 def test_a_brand_without_the_vpn_reads_why(mine, url, node, roomy):
