@@ -55,7 +55,7 @@ def connect(*, brand_id: int, api_key: str, actor: User | None) -> Connection:
     with scope(brand_id):
         brands.lock(brand_id)  # two first connections at once become one
         connection = _save(key, found, actor)
-    control.go_on(brand_id, (Backfill.Wait.BAD_KEY,), reason="a new key")
+        control.go_on(brand_id, (Backfill.Wait.BAD_KEY,), reason="a new key")
     return connection
 
 

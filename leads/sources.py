@@ -54,3 +54,12 @@ def save_categories(brand_id: int, found: Sequence[CategoryInfo]) -> None:
         unique_fields=["brand", "remote_id"],
         update_fields=["name", "sentiment"],
     )
+
+
+def key_refused(asked_with: Connection) -> bool:
+    """Say on the connection that SmartLead refused its key; False when it has another key by now,
+    or none. In the brand's scope. `asked_with`: the connection as it was when the call was made."""
+    same = Connection.objects.filter(
+        pk=asked_with.pk, state=Connection.State.WORKING, checked_at=asked_with.checked_at
+    )
+    return bool(same.update(state=Connection.State.REFUSED, checked_at=timezone.now()))

@@ -35,9 +35,24 @@ QUEUES = ("default", "backfill", "bulk", "webhooks")
 # visibility time-out (settings.CELERY_BROKER_TRANSPORT_OPTIONS).
 LONGEST_COUNTDOWN = 60.0
 
-# Set when this worker is told to stop; its forked processes share it, so that work which can be cut
-# anywhere gives itself back instead of making the stop wait.
-stopping = multiprocessing.get_context("fork").Event()
+
+class Flag:
+    """Said once, seen by all forked processes. A byte of shared memory without a lock: a process
+    that is killed in the middle of an Event's `is_set` would leave the others waiting for ever."""
+
+    def __init__(self) -> None:
+        self._byte = multiprocessing.get_context("fork").RawValue("b", 0)
+
+    def set(self) -> None:
+        self._byte.value = 1
+
+    def is_set(self) -> bool:
+        return bool(self._byte.value)
+
+
+# Set when this worker is told to stop, so that work which can be cut anywhere gives itself back
+# instead of making the stop wait.
+stopping = Flag()
 
 
 class ContextTask(Task):  # type: ignore[type-arg]
@@ -63,6 +78,10 @@ app.autodiscover_tasks()
 
 app.conf.task_routes = {
     "leads.bulk": {"queue": "bulk"},
+    # Not behind the strides, which keep a worker for seconds each: the sweep is what revives them.
+    "leads.sweep": {"queue": "default"},
+    "leads.*.sweep": {"queue": "default"},
+    "leads.sync.due": {"queue": "default"},
     "leads.inbox.*": {"queue": "webhooks"},
     "leads.*": {"queue": "backfill"},
     "billing.inbox.*": {"queue": "webhooks"},

@@ -67,8 +67,9 @@ class Servers:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start() -> Servers:
-    """Start both servers, with the template migrated."""
+def start(*, durable: bool = False) -> Servers:
+    """Start both servers, with the template migrated; `durable`: as safe against a crash as in
+    production."""
     _clear_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_places()[0]))
     folder.chmod(0o755)  # the server drops root and has to pass; what is secret has mode 0600
@@ -77,7 +78,7 @@ def start() -> Servers:
         write_identity(folder / "owner.json", owner)
     cached = CACHE / _fingerprint()
     postgres = Postgres(
-        folder, durable=False, create_databases=True, pid_file=folder / "postgres.pid.json"
+        folder, durable=durable, create_databases=True, pid_file=folder / "postgres.pid.json"
     )
     if cached.exists():
         _restore(cached, postgres)

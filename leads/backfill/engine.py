@@ -39,7 +39,7 @@ BOX = 10.0
 LEASE = DEADLINE + 15.0  # longer than any call, so that nobody takes over what still runs
 SHORT_WAIT = 0.5  # not worth going through the queue for
 MOST_AT_ONCE = 5
-MOST_CLAIMS = 50  # without one success between them: something of ours is broken
+MOST_CLAIMS = 50  # strides in a row that never came to an end: something of ours is broken
 
 STRIDE, BULK = "leads.stride", "leads.bulk"
 SMALL_EXPORT = 20_000  # rows that a stride takes in without keeping the others waiting
@@ -242,7 +242,7 @@ def _let_go(
         if row.state in Backfill.CARRIED:
             state = endings.waiting_state(row, wait)
             said = row.wait if row.full else wait
-            release(work.backfill, due_at=due, state=state, wait=said, **fields)
+            release(work.backfill, due_at=due, state=state, wait=said, attempts=0, **fields)
             wake(task, row.brand_id, row.pk, after=seconds)
         else:
             release(work.backfill)

@@ -112,11 +112,17 @@ def settled(row: Backfill) -> None:
     partly = cursors.filter(kind=Kind.LEADS, state__in=(State.OPEN, State.SKIPPED))
     campaigns = Campaign.objects.filter(pk__in=partly.values("campaign_id"), events_at=None)
     campaigns.update(events_at=row.started_at)
-    connection = Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
+    connection = hold_connection(row)
     connection.synced_at = max(filter(None, (connection.synced_at, row.started_at)), default=None)
     if row.kind == Backfill.Kind.FULL:
         connection.sync_due_at = timezone.now() + timedelta(minutes=connection.sync_every)
     connection.save(update_fields=["synced_at", "sync_due_at"])
+
+
+def hold_connection(row: Backfill) -> Connection:
+    """Lock the run's connection until the commit. Whoever locks both locks it first."""
+    held: Connection = Connection.objects.select_for_update(no_key=True).get(pk=row.connection_id)
+    return held
 
 
 def _move(row: Backfill, field: str, cursors: QuerySet[Cursor]) -> None:

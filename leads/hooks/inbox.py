@@ -65,10 +65,11 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
     while time.monotonic() < until and not stopping.is_set():
         before = worked
         for brand_id in _brands():
-            rows = _claim(brand_id)
-            for row in rows:
-                work(row)
-            worked += len(rows)
+            for again in (False, True):
+                rows = _claim(brand_id, again=again)
+                for row in rows:
+                    work(row)
+                worked += len(rows)
         if worked == before:
             return worked
     wake(DRAIN)
@@ -84,10 +85,14 @@ def _brands() -> list[int]:
     return found
 
 
-def _claim(brand_id: int) -> list[Delivery]:
+def _claim(brand_id: int, *, again: bool) -> list[Delivery]:
+    """Lease a turn of new events, or one of those that were tried before: alone, since a worker
+    that dies of it must not count an attempt against its neighbours."""
     with scope(brand_id):
         due = Delivery.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now())
-        return claim(due.order_by("next_attempt_at", "pk"), seconds=LEASE, limit=TURN)
+        due = due.filter(attempts__gt=0) if again else due.filter(attempts=0)
+        limit = 1 if again else TURN
+        return claim(due.order_by("next_attempt_at", "pk"), seconds=LEASE, limit=limit)
 
 
 def work(row: Delivery) -> None:

@@ -16,6 +16,7 @@ import structlog
 from django.db.models import F
 from django.utils import timezone
 
+from leads import sources
 from leads.hooks.address import SETUP, url_of
 from leads.hooks.event import number
 from leads.models import Campaign, Connection, Hook
@@ -178,10 +179,9 @@ def _failed(hook: Hook, campaign: Campaign, error: Refused) -> None:
 
 def _refuse_key(hook: Hook, error: BadKey) -> None:
     with scope(hook.brand_id):
-        Connection.objects.filter(pk=hook.connection_id).update(
-            state=Connection.State.REFUSED, checked_at=timezone.now()
-        )
-        release(hook, due_at=None, last_error=error.message)
+        refused = sources.key_refused(hook.connection)
+        due = None if refused else timezone.now()
+        release(hook, due_at=due, last_error=error.message if refused else "")
 
 
 def _end(hook: Hook, wait: float | None) -> None:

@@ -21,9 +21,11 @@ def web(port: int, *, workers: int = 2, threads: int = 8) -> list[str]:
     ]
 
 
-def worker(*, processes: int = 2, name: str = "harbor") -> list[str]:
+def worker(
+    *, processes: int = 2, name: str = "harbor", application: str = "saas.celery"
+) -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "-A", "saas.celery", "worker", "--pool", "prefork"),
+        *(sys.executable, "-m", "celery", "-A", application, "worker", "--pool", "prefork"),
         *("--concurrency", str(processes), "--queues", QUEUES, "--hostname", f"{name}@%h"),
         *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
     ]

@@ -1,6 +1,8 @@
-"""Many workers insert leads of one brand at once: the quota is met exactly, never passed.
+"""Many processes insert leads of one brand at once: the quota is met exactly and never passed, and
+nobody is admitted after the trial's end.
 
-The first test shows the fault: the same steps without the row lock admit too many.
+The tests of the faults come first: the same steps without the row lock admit too many, and with the
+clock read before the wait for it they admit leads too late.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from billing import entitlements, standing
 from billing.admission import Admission, decide
 from billing.models import BillingAccount
 from saas.tenancy import scope
+from tests.concurrency.race import BATCH, ROOM, Race
 from tests.factories import make_brand
 
 pytestmark = pytest.mark.slow
-WORKERS, ROUNDS, BATCH, QUOTA = 8, 12, 13, 1_000
-Admit = Callable[[int, int], Admission]
+ROUNDS = 200
 
 
 @pytest.fixture
@@ -32,40 +34,24 @@ def brand(live_db: Any) -> Any:
     return make_brand()
 
 
+@pytest.fixture
+def race(brand: Any) -> Callable[..., Race]:
+    return lambda admit=entitlements.admit_leads: Race(brand.pk, admit)
+
+
 def admit_unlocked(brand_id: int, wanted: int) -> Admission:
-    """The fault: decide on a plain read, then count. The barrier makes the overlap certain."""
+    """The fault: decide on a plain read, then count. The sleep makes the overlap certain."""
     account = BillingAccount.objects.get()
     admission = decide(entitlements.terms(account), wanted, timezone.now())
-    _overlap()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.005)")
     BillingAccount.objects.update(leads_used=F("leads_used") + admission.granted)
     return admission
 
 
-def _overlap() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.005)")
-
-
-def workers(brand: Any, admit: Admit) -> list[Admission]:
-    """Run WORKERS threads, each with its own connection, each in its own transactions."""
-    start = threading.Barrier(WORKERS)
-
-    def work(_: int) -> list[Admission]:
-        start.wait()
-        try:
-            return [_insert(brand, admit) for _ in range(ROUNDS)]
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return [one for done in pool.map(work, range(WORKERS)) for one in done]
-
-
-def _insert(brand: Any, admit: Admit) -> Admission:
-    with scope(brand.pk):
-        admission = admit(brand.pk, BATCH)
-        _overlap()  # here the leads are written
-        return admission
+def admit_by_an_early_clock(brand_id: int, wanted: int) -> Admission:
+    """The fault: the moment is that before the wait for the lock."""
+    return entitlements.admit_leads(brand_id, wanted, timezone.now())
 
 
 def used(brand: Any) -> int:
@@ -73,17 +59,33 @@ def used(brand: Any) -> int:
         return int(BillingAccount.objects.get().leads_used)
 
 
-def test_without_the_lock_too_many_are_admitted(brand: Any) -> None:
+def test_without_the_lock_too_many_are_admitted(race: Callable[..., Race]) -> None:
     with connection.cursor() as cursor:  # the trigger would catch it; here it must be seen
         cursor.execute("ALTER TABLE billing_billingaccount DISABLE TRIGGER admission_within_rights")
-    admitted = sum(one.granted for one in workers(brand, admit_unlocked))
-    assert admitted > QUOTA
+    rounds = list(race(admit_unlocked).around_the_quota(5))
+    assert max(one.granted for one in rounds) > ROOM
 
 
-def test_with_the_lock_exactly_the_quota_is_admitted(brand: Any) -> None:
-    admissions = workers(brand, entitlements.admit_leads)
-    assert sum(one.granted for one in admissions) == QUOTA == used(brand)
-    assert {one.refusal for one in admissions if one.granted < BATCH} == {"quota_exceeded"}
+def test_with_the_clock_of_before_the_wait_leads_come_in_too_late(
+    race: Callable[..., Race],
+) -> None:
+    rounds = list(race(admit_by_an_early_clock).around_the_end(10))
+    assert max(one.late for one in rounds) > 0
+
+
+def test_never_one_lead_over_the_quota(race: Callable[..., Race]) -> None:
+    for one in race().around_the_quota(ROUNDS // 2):
+        assert (one.granted, one.leads, one.used) == (ROOM, ROOM, ROOM)
+        assert one.refusals == {"quota_exceeded"}
+
+
+def test_never_one_lead_after_the_end_of_the_trial(race: Callable[..., Race]) -> None:
+    rounds = list(race().around_the_end(ROUNDS // 2))
+    assert [one.late for one in rounds] == [0] * len(rounds)
+    assert all(one.granted == one.leads == one.used for one in rounds)
+    assert all(one.refusals <= {"trial_expired"} for one in rounds)
+    # The end came while others were in, in most rounds: it was a race.
+    assert sum(bool(one.granted and one.refusals) for one in rounds) > len(rounds) / 2
 
 
 def test_a_rollback_gives_back_what_it_was_granted(brand: Any) -> None:
