@@ -13,8 +13,8 @@ from accounts.roles import Permission, allows
 from billing import entitlements
 from leads import sources
 from leads.backfill import control
-from leads.hooks import remote
-from leads.models import Backfill, Connection
+from leads.hooks import leave, remote
+from leads.models import Backfill, Campaign, Connection
 from leads.smartlead import client, parse
 from leads.smartlead import gate as gates
 from leads.smartlead.gate import Gate
@@ -76,13 +76,25 @@ def _save(key: str, found: list[CampaignInfo], actor: User | None) -> Connection
     return connection
 
 
-def disconnect(*, brand_id: int, actor: User | None) -> bool:
-    """Forget the key; tell whether there was one. A live backfill is cancelled; campaigns, leads
-    and messages stay."""
+@dataclass(frozen=True)
+class Farewell:
+    """What became of the webhooks that we had set up: how many were removed, how many are left."""
+
+    removed: int
+    left: int
+
+
+def disconnect(*, brand_id: int, actor: User | None) -> Farewell | None:
+    """Forget the key, then remove our webhooks at SmartLead as far as it lets us; None when there
+    was no key. A live backfill is cancelled; campaigns, leads and messages stay.
+
+    Calls SmartLead, so no transaction may be open. Its faults are no reason not to disconnect.
+    """
     with scope(brand_id):
         connection = Connection.objects.select_for_update(no_key=True).first()
         if connection is None or connection.state == Connection.State.DISCONNECTED:
-            return False
+            return None
+        key, usable, placed = connection.api_key, connection.usable, leave.placed(connection)
         for run in Backfill.objects.filter(state__in=Backfill.LIVE):
             control.cancel(brand_id=brand_id, backfill_id=run.pk, actor=actor)
         connection.api_key = ""
@@ -90,7 +102,10 @@ def disconnect(*, brand_id: int, actor: User | None) -> bool:
         connection.state = Connection.State.DISCONNECTED
         connection.save()
         audit.record("connection.removed", connection, actor=actor)
-    return True
+    gone = leave.take_away(connection, key, placed) if usable and key else []
+    with scope(brand_id):
+        Campaign.objects.filter(pk__in=gone).update(hook_id=None, hook_for="")
+    return Farewell(len(gone), len(placed) - len(gone))
 
 
 def set_schedule(*, brand_id: int, sync_every: int, actor: User | None) -> Connection:

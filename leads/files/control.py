@@ -15,9 +15,9 @@ from django.utils import timezone
 from accounts.models import User
 from billing import entitlements
 from leads.files import columns, sniff, store
-from leads.files.job import CLEAN, NO_ROOM, STRIDE
+from leads.files.job import CLEAN, DELETED, NO_ROOM, STRIDE
 from leads.ingest.rejections import clean
-from leads.models import Import
+from leads.models import Import, ImportRejection
 from saas import audit
 from saas.celery import wake
 from saas.errors import Refused
@@ -101,6 +101,7 @@ def check(
             new=0,
             known=0,
             bad=0,
+            deleted=0,
             **_from_the_start(),
         )
         audit.record("import.check_started", row, actor=actor)
@@ -121,8 +122,10 @@ def start(*, brand_id: int, import_id: int, actor: User) -> Import:
             state=State.RUNNING,
             requested_by=actor,
             started_at=began["pass_at"],
+            deleted=0,
             **began,
         )
+        ImportRejection.objects.filter(job=row, reason=DELETED).delete()
         audit.record("import.started", row, actor=actor)
         wake(STRIDE, brand_id, import_id)
         return row

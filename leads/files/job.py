@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.db.models import F
@@ -45,6 +45,9 @@ NO_ROOM = {
     "trial_expired": "Your trial has ended, so no new leads come in.",
     "suspended": "Your subscription is not active, so no new leads come in.",
 }
+DELETED = "deleted"
+DELETED_BEFORE = "You deleted this lead before, so it stays out."
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 State = Import.State
 
 
@@ -173,41 +176,52 @@ def _check(job: Import, batch: Batch) -> dict[str, int]:
     for line, row in list(batch.leads.items()):
         if firsts[row.email] != line:
             batch.reject(line, "twice", f"The same address is in line {firsts[row.email]}.")
+    bad, deleted = len(batch.bad), addresses.deleted(job.brand_id, batch.leads.values())
+    for line, row in list(batch.leads.items()):
+        if row.email in deleted:
+            batch.reject(line, DELETED, DELETED_BEFORE)
     known = len(addresses.known(job.brand_id, batch.leads.values()))
     rejected.record(job, batch.bad)
     return {
         "rows": batch.rows,
         "new": len(batch.leads) - known,
         "known": known,
-        "bad": len(batch.bad),
+        "bad": bad,
+        "deleted": len(deleted),
     }
 
 
 def _import(job: Import, batch: Batch) -> dict[str, int]:
-    """Merge what the check let pass; what the plan has no room for is rejected."""
+    """Merge what the check let pass, less what was deleted here; what the plan has no room for is
+    rejected. Nothing happened to a known lead by being in a file, so it keeps its moments."""
+    leads.hold_ingest(job.brand_id)  # nothing is deleted or added until the commit
     firsts = addresses.firsts(job, batch.leads.values())
     rows = {line: row for line, row in batch.leads.items() if firsts.get(row.email) == line}
-    merged = leads.merge(brand_id=job.brand_id, rows=list(rows.values()))
+    deleted = addresses.deleted(job.brand_id, rows.values())
+    gone = [line for line, row in rows.items() if row.email in deleted]
+    rejected.record(job, [_rejected(batch, line, DELETED, DELETED_BEFORE) for line in gone])
+    rows = {line: row for line, row in rows.items() if row.email not in deleted}
+    known = addresses.known(job.brand_id, rows.values())
+    merged = leads.merge(
+        brand_id=job.brand_id,
+        rows=[replace(r, joined_at=LONG_AGO) if r.email in known else r for r in rows.values()],
+    )
     if merged.refusal:
-        rejected.record(job, _left_out(job, batch, rows, merged))
+        words = NO_ROOM[merged.refusal]
+        new = [line for line, row in rows.items() if row.email not in known]
+        left = [_rejected(batch, line, "no_room", words) for line in new[merged.new :]]
+        rejected.record(job, left)
     return {
         "done": batch.rows,
         "leads_new": merged.new,
         "leads_changed": merged.changed,
         "left_out": merged.refused,
+        "deleted": len(gone),
     }
 
 
-def _left_out(
-    job: Import, batch: Batch, rows: dict[int, LeadRow], merged: Merged
-) -> Sequence[rejected.Rejected]:
-    known = addresses.known(job.brand_id, rows.values())
-    words = NO_ROOM[merged.refusal or ""]
-    return [
-        rejected.Rejected(line, "no_room", words, batch.cells[line])
-        for line, row in rows.items()
-        if row.email not in known
-    ]
+def _rejected(batch: Batch, line: int, reason: str, words: str) -> rejected.Rejected:
+    return rejected.Rejected(line, reason, words, batch.cells[line])
 
 
 def _end(job: Import, state: Import.State, **fields: object) -> None:

@@ -56,11 +56,13 @@ class Import(TenantModel, LeasedModel):
     )
     position = models.PositiveBigIntegerField(default=0)
     line = models.PositiveBigIntegerField(default=1)
-    # What the check found: rows = new + known + bad.
+    # What the check found: rows = new + known + bad + deleted.
     rows = models.PositiveBigIntegerField(default=0)
     new = models.PositiveBigIntegerField(default=0)
     known = models.PositiveBigIntegerField(default=0)
     bad = models.PositiveBigIntegerField(default=0)
+    # Leads that were deleted here before: found by the check, then counted anew by the import.
+    deleted = models.PositiveBigIntegerField(default=0, db_default=0)
     # What the import did with them; done counts the rows it has read.
     done = models.PositiveBigIntegerField(default=0)
     leads_new = models.PositiveBigIntegerField(default=0)
@@ -102,7 +104,7 @@ class Import(TenantModel, LeasedModel):
 
     @property
     def rejected(self) -> int:
-        return self.bad + self.left_out
+        return self.bad + self.left_out + self.deleted
 
 
 class ImportChunk(TenantModel):

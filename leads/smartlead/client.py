@@ -170,3 +170,12 @@ def save_webhook(
         json=send | {"webhook_url": url, "event_types": list(events)},
     )  # fmt: skip
     return decode(answer), answer
+
+
+def remove_webhook(api_key: str, campaign: int, number: int) -> tuple[Any, Answer]:
+    """Remove the webhook with this number from a campaign."""
+    path = f"/campaigns/{campaign}/webhooks"
+    answer = _client(settings.SMARTLEAD_API_BASE).request(
+        "DELETE", path, params={"api_key": api_key}, json={"id": number}
+    )
+    return decode(answer), answer

@@ -108,11 +108,19 @@ def schedule(request: BrandRequest) -> HttpResponse:
 
 
 @require_POST
-@requires(Permission.MANAGE_CONNECTIONS)
+@requires(Permission.MANAGE_CONNECTIONS, scoped=False)
 def disconnect(request: BrandRequest) -> HttpResponse:
     """Forget the key; what was fetched stays."""
-    if connections.disconnect(brand_id=request.brand.pk, actor=request.user):
-        messages.success(request, "SmartLead is disconnected, and its key is deleted.")
-    else:
+    farewell = connections.disconnect(brand_id=request.brand.pk, actor=request.user)
+    if farewell is None:
         messages.info(request, "SmartLead was not connected, so nothing has changed.")
+    else:
+        messages.success(request, "SmartLead is disconnected, and its key is deleted.")
+    if farewell and farewell.left:
+        of = "one campaign" if farewell.left == 1 else f"{farewell.left} campaigns"
+        messages.warning(
+            request,
+            f"We couldn't remove our webhook from {of} at SmartLead. It does nothing any more; you"
+            " can delete it there, its name is Harbor.",
+        )
     return redirect("leads:connection", slug=request.brand.slug)

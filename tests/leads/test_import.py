@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,7 +25,7 @@ from leads.ingest import leads
 from leads.models import Import, ImportAddress, ImportChunk, ImportRejection, Lead
 from saas.tenancy import everyone, scope
 from tests.factories import make_brand, make_user
-from tests.leads.factories import lead_rows
+from tests.leads.factories import JOINED, lead_rows
 
 Login = Callable[[Any], Client]
 HEADER = "Email,First Name,Last Name,Company,Phone,Job title\n"
@@ -558,3 +559,61 @@ def test_many_workers_at_once_bring_every_lead_once(
     assert (row.state, row.done, row.leads_new, row.left_out) == ("finished", 400, 250, 150)
     assert len(desk.leads()) == 250
     assert len(desk.rejected()) == 151
+
+
+def delete(brand: Any, owner: Any, q: str) -> None:
+    from leads.models import BulkJob
+    from leads.search import Filters
+    from leads.work import bulk, stride
+
+    with scope(brand):
+        wish = bulk.Wish(BulkJob.What.DELETE, Filters(q=q))
+        done = bulk.start(brand_id=brand.pk, wish=wish, request_key=uuid.uuid4(), actor=owner)
+    stride.stride(brand.pk, done.pk)
+
+
+def test_rows_of_deleted_leads_stay_out_and_are_counted(desk: Desk, owner: Any) -> None:
+    desk.take_in(people(4))
+    delete(desk.brand, owner, "p1@")
+    desk.upload(people(6))
+    row = desk.check()
+    assert (row.rows, row.new, row.known, row.bad, row.deleted) == (6, 2, 3, 0, 1)
+    page = texts(desk.client.get(desk.url(f"{row.pk}/")))
+    assert "Deleted before" in page
+    assert "You deleted this lead before, so it stays out." in page
+    delete(desk.brand, owner, "p2@")  # between the check and the start
+    desk.room(100)
+    row = desk.start()
+    assert (row.leads_new, row.left_out, row.deleted, row.rejected) == (2, 0, 2, 2)
+    assert sorted(desk.leads()) == [f"p{n}@example.test" for n in (0, 3, 4, 5)]
+    assert "Deleted before" in texts(desk.client.get(desk.url(f"{row.pk}/")))
+    left = desk.rejected()
+    assert [line[2] for line in left[1:]] == ["p1@example.test", "p2@example.test"]
+    assert {line[1] for line in left[1:]} == {"You deleted this lead before, so it stays out."}
+
+
+def test_a_full_plan_is_not_blamed_for_deleted_leads(desk: Desk, owner: Any) -> None:
+    desk.take_in(people(2))
+    delete(desk.brand, owner, "p1@")
+    desk.room(3)
+    row = desk.take_in(people(4))
+    assert (row.leads_new, row.left_out, row.deleted) == (1, 1, 1)
+    assert {line[2]: line[1] for line in desk.rejected()[1:]} == {
+        "p1@example.test": "You deleted this lead before, so it stays out.",
+        "p3@example.test": "Your plan has no room for this lead.",
+    }
+
+
+def test_a_file_is_no_activity_of_the_leads_that_it_names(desk: Desk) -> None:
+    desk.take_in(people(3))
+    with scope(desk.brand):
+        Lead.objects.update(last_activity_at=JOINED, joined_at=JOINED)
+    row = desk.take_in(people(5).replace("First1", "New"))
+    assert (row.leads_new, row.leads_changed) == (2, 1)
+    moments = {
+        email[:2]: (lead.first_name, lead.joined_at, lead.last_activity_at)
+        for email, lead in desk.leads().items()
+    }
+    assert moments["p0"] == ("First0", JOINED, JOINED)
+    assert moments["p1"] == ("New", JOINED, JOINED)
+    assert moments["p4"] == ("First4", row.started_at, row.started_at)

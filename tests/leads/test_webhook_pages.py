@@ -218,6 +218,67 @@ def test_disconnecting_ends_the_address(web: Client, brand: Any) -> None:
     assert answer.status_code == 404
 
 
+def set_up(a: Account) -> None:
+    address.turn_on(brand_id=a.brand.pk, actor=a.owner)
+    address.manage(brand_id=a.brand.pk, actor=a.owner)
+    remote.carry_on(a.brand.pk)
+
+
+def leave(web: Client, a: Account) -> str:
+    answer = web.post(f"/b/{a.brand.slug}/connection/disconnect/", follow=True)
+    with scope(a.brand):
+        row = Connection.objects.get()
+        assert (row.state, bool(row.api_key)) == (Connection.State.DISCONNECTED, False)
+    return " ".join(str(message) for message in answer.context["messages"])
+
+
+def test_disconnecting_takes_our_webhooks_away_and_connecting_brings_them_back(
+    web: Client, account: Make
+) -> None:
+    a = account("sl_leave_30_3_r0")
+    set_up(a)
+    theirs = "https://crm.example.test/hook"
+    a.sandbox.control("smartlead", "webhooks", {"key": a.key, "url": theirs})
+    assert "and our webhooks at SmartLead" in page(web, a.brand)
+    assert leave(web, a) == "SmartLead is disconnected, and its key is deleted."
+    assert list(at_smartlead(a).values()) == [[theirs]]
+    connections.connect(brand_id=a.brand.pk, api_key=a.key, actor=a.owner)
+    remote.carry_on(a.brand.pk)
+    url = address.url_of(hook(a.brand))
+    assert sorted(at_smartlead(a).values()) == sorted([[theirs], [url], [url], [url]])
+
+
+@pytest.mark.parametrize("fault", ["500", "524", "reset", "429"])
+def test_webhooks_that_can_t_be_removed_are_told_and_hold_nothing_up(
+    web: Client, account: Make, fault: str
+) -> None:
+    a = account("sl_stuck_30_2_r0")
+    set_up(a)
+    a.fault(fault, path="webhooks$", delay=0)
+    said = leave(web, a)
+    a.no_faults()
+    assert said.startswith("SmartLead is disconnected, and its key is deleted. We couldn't remove")
+    assert "from 2 campaigns at SmartLead" in said
+    assert len(at_smartlead(a)) == 2
+
+
+def test_webhooks_that_are_gone_already_are_no_fault(web: Client, account: Make) -> None:
+    a = account("sl_gone_30_2_r0")
+    set_up(a)
+    a.fault("not_found", path="webhooks$")
+    assert leave(web, a) == "SmartLead is disconnected, and its key is deleted."
+
+
+def test_a_refused_key_is_not_called_with_again(web: Client, account: Make) -> None:
+    a = account("sl_norights_30_1_r0")
+    set_up(a)
+    with scope(a.brand):
+        Connection.objects.update(state=Connection.State.REFUSED)
+    calls = a.counters()["calls"]
+    assert "from one campaign at SmartLead" in leave(web, a)
+    assert a.counters()["calls"] == calls
+
+
 def test_staff_see_the_inbox_and_may_try_again(
     brand: Any, client_for: Login, settings: Any
 ) -> None:
