@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leads', '0013_history'),
+        ('leads', '0015_history'),
     ]
 
     operations = [
