@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 from django.db.models import F
@@ -47,7 +47,6 @@ NO_ROOM = {
 }
 DELETED = "deleted"
 DELETED_BEFORE = "You deleted this lead before, so it stays out."
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 State = Import.State
 
 
@@ -202,10 +201,7 @@ def _import(job: Import, batch: Batch) -> dict[str, int]:
     rejected.record(job, [_rejected(batch, line, DELETED, DELETED_BEFORE) for line in gone])
     rows = {line: row for line, row in rows.items() if row.email not in deleted}
     known = addresses.known(job.brand_id, rows.values())
-    merged = leads.merge(
-        brand_id=job.brand_id,
-        rows=[replace(r, joined_at=LONG_AGO) if r.email in known else r for r in rows.values()],
-    )
+    merged = leads.merge(brand_id=job.brand_id, rows=list(rows.values()))
     if merged.refusal:
         words = NO_ROOM[merged.refusal]
         new = [line for line, row in rows.items() if row.email not in known]
