@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.forms.utils import flatatt
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from leads import search, words
 from leads.connections import Neighbour
@@ -104,9 +104,9 @@ class Select(forms.Select):
         chosen = self.format_value(value)
         options = format_html_join(
             "\n",
-            '<option value="{}"{}>{}</option>',
+            "<option{}>{}</option>",
             (
-                (key, mark_safe(" selected") if str(key) in chosen else "", label)
+                (flatatt({"value": key, "selected": str(key) in chosen}), label)
                 for key, label in self.choices
             ),
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models.expressions import RawSQL
+from django.db.models import BooleanField, Func
 
 FOUND = 5_000  # hits of each kind
 SHORTEST_PART = 3  # letters: below that no index of trigrams helps
@@ -24,10 +24,21 @@ class Hits:
     ids: list[int]
     all: bool = True
 
-    def rows(self) -> RawSQL:
-        """For `__in`: compared with the array itself, an id that an index holds behind its other
-        columns would be looked for in the whole of that index."""
-        return RawSQL("SELECT unnest(%s::bigint[])", [self.ids])
+
+class OneOf(Func):
+    """`column = ANY (array)`: one walk of an index, where `IN` is parsed number by number."""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY ("
+    output_field = BooleanField()
+
+
+class Sorted(Func):
+    """The column, but in no index's order: that hits are fetched by their ids and sorted. In the
+    order of an index PostgreSQL would read on and on for the first page of them."""
+
+    function = "GREATEST"
+    arity = 1
 
 
 def hits(brand_id: int, words: str) -> Hits | None:

@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
 
-from leads.hits import Hits, hits
+from leads.hits import Hits, OneOf, Sorted, hits
 from leads.models import CampaignLead, Lead, LeadTag
 
 PAGE = 50
@@ -180,7 +180,8 @@ def page(
     """Return one page, the newest first or from A to Z. Call in the brand's scope."""
     rows, number = matching(brand_id, filters, sort, found)
     rows = rows.only(*SHOWN[rows.model])
-    cut = list(_cut(rows, number, sort, after=after, before=before)[: PAGE + 1])
+    searched = bool(filters.q)
+    cut = list(_cut(rows, number, sort, searched=searched, after=after, before=before)[: PAGE + 1])
     more = len(cut) > PAGE
     cut = cut[:PAGE]
     if before is not None:
@@ -219,7 +220,9 @@ def beside(
         return None, None
     key = _key(here, "lead_id" if isinstance(here, CampaignLead) else "id", sort)
     before, after = (
-        _cut(rows, number, sort, **{way: key}).values_list(number, flat=True).first()
+        _cut(rows, number, sort, searched=bool(filters.q), **{way: key})
+        .values_list(number, flat=True)
+        .first()
         for way in ("before", "after")
     )
     return before, after
@@ -253,7 +256,7 @@ def _person(
 ) -> QuerySet[Any]:
     """Filter by what a lead is wherever it stands."""
     if found is not None:
-        rows = rows.filter(**{f"{number}__in": found.rows()}) if found.ids else rows.none()
+        rows = rows.filter(OneOf(F(number), Value(found.ids))) if found.ids else rows.none()
     if filters.tag is not None:
         tagged = LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag)
         rows = rows.filter(**{f"{number}__in": tagged.values("lead_id")})
@@ -289,6 +292,7 @@ def _cut(
     number: str,
     sort: Sort,
     *,
+    searched: bool,
     after: AnyKey | None = None,
     before: AnyKey | None = None,
 ) -> QuerySet[Any]:
@@ -304,7 +308,8 @@ def _cut(
         rows = _beyond(rows, number, key, up=up)
     elif key is not None:
         rows = rows.filter(**{f"{columns[0]}__{'gt' if up else 'lt'}": key})
-    return rows.order_by(*(column if up else f"-{column}" for column in columns))
+    by = [Sorted(column) if searched else F(column) for column in columns]
+    return rows.order_by(*(column.asc() if up else column.desc() for column in by))
 
 
 def _beyond(rows: QuerySet[Any], number: str, key: Key, *, up: bool) -> QuerySet[Any]:

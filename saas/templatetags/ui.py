@@ -1,4 +1,5 @@
-"""The pieces of the interface as template tags. Each draws one partial of templates/ui/.
+"""The pieces of the interface as template tags. Most draw a partial of templates/ui/; those that a
+page shows a hundred times draw themselves.
 
 Any further keyword of `button` becomes an attribute, with dashes for underscores: `hx_post=url` is
 `hx-post="…"`.
