@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from hashlib import blake2s
 
 from leads.ingest.rows import EXCERPT, BadRow
-from leads.ingest.staging import run
+from leads.ingest.staging import numbers
 from saas.observability.logs import redact
 
 RECORD = """
-INSERT INTO leads_rejection AS r
-  (brand_id, source, reason, detail, excerpt, digest, campaign_id, backfill_id, seen)
-SELECT %(brand)s, %(source)s, reason, detail, excerpt, digest, %(campaign)s, %(backfill)s, 1
-FROM unnest(%(reasons)s::text[], %(details)s::text[], %(excerpts)s::text[], %(digests)s::text[])
-  AS b(reason, detail, excerpt, digest)
-ON CONFLICT (brand_id, source, digest)
-  DO UPDATE SET seen = r.seen + 1, backfill_id = excluded.backfill_id"""
+WITH known AS (
+  SELECT digest FROM leads_rejection WHERE brand_id = %(brand)s AND source = %(source)s
+    AND digest = ANY(%(digests)s) AND backfill_id = %(backfill)s),
+recorded AS (
+  INSERT INTO leads_rejection AS r
+    (brand_id, source, reason, detail, excerpt, digest, campaign_id, backfill_id, seen)
+  SELECT %(brand)s, %(source)s, reason, detail, excerpt, digest, %(campaign)s, %(backfill)s, 1
+  FROM unnest(%(reasons)s::text[], %(details)s::text[], %(excerpts)s::text[], %(digests)s::text[])
+    AS b(reason, detail, excerpt, digest)
+  ON CONFLICT (brand_id, source, digest)
+    DO UPDATE SET seen = r.seen + 1, backfill_id = excluded.backfill_id
+  RETURNING digest)
+SELECT count(*) FROM recorded WHERE digest NOT IN (SELECT digest FROM known)"""
 
 
 def record(
@@ -29,12 +35,13 @@ def record(
 ) -> int:
     """Record the bad rows of one answer; the same row again only counts up `seen`.
 
-    Returns how many distinct rows there were. Call inside the brand's scope.
+    Returns how many distinct rows there were that this backfill had not recorded before: an answer
+    that is read again adds nothing. Call inside the brand's scope.
     """
     if not bad:
         return 0
     rows = {_digest(row, campaign_id): row for row in bad}
-    run(
+    [new] = numbers(
         RECORD,
         {
             "brand": brand_id,
@@ -47,7 +54,7 @@ def record(
             "excerpts": [clean(redact(row.raw[:EXCERPT])) for row in rows.values()],
         },
     )
-    return len(rows)
+    return new
 
 
 def clean(text: str) -> str:

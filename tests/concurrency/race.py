@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connection
 from django.utils import timezone
@@ -24,6 +24,7 @@ ROOM, BATCH = 41, 3  # leads that a round has room for, and that a process wants
 PATIENCE = 120.0  # seconds
 FORK = multiprocessing.get_context("fork")
 Admit = Callable[[int, int], Admission]
+Around = Literal["quota", "end"]
 
 # A line a transaction, its last statement, while it holds the account: so `id` is the order of the
 # transactions, and whoever comes next gets the lock after `closing`.
@@ -47,23 +48,25 @@ class Round:
 
 
 class Race:
-    """PROCESSES processes of the `brand_id`, each with a connection of its own, that `admit`."""
+    """PROCESSES processes of `brand_id`, each with a connection of its own. A step is what a round
+    is around, the quota or the end of the trial, and how the processes admit in it."""
 
-    def __init__(self, brand_id: int, admit: Admit) -> None:
-        self.brand_id, self.admit = brand_id, admit
+    def __init__(self, brand_id: int, steps: Sequence[tuple[Around, Admit]]) -> None:
+        self.brand_id, self.steps = brand_id, steps
         self.before, self.after = (FORK.Barrier(PROCESSES + 1, timeout=PATIENCE) for _ in range(2))
 
-    def around_the_quota(self, rounds: int) -> Iterator[Round]:
-        """Each round has room for ROOM leads, less than are wanted."""
-        for number in self._rounds(rounds):
-            yield self._round(number, ROOM, timezone.now() + timedelta(days=1))
-
-    def around_the_end(self, rounds: int) -> Iterator[Round]:
-        """Each round has room enough, and the trial ends while they wait for each other."""
-        dice = random.Random(7)
-        for number in self._rounds(rounds):
-            moment = timedelta(milliseconds=dice.uniform(15, 60))
-            yield self._round(number, PROCESSES * BATCH, timezone.now() + moment)
+    def run(self) -> list[Round]:
+        """Around the quota there is room for ROOM leads, less than are wanted. Around the end there
+        is room enough, and the trial ends while the processes wait for each other."""
+        dice, rounds = random.Random(7), []
+        with self._processes():
+            for number, (around, _) in enumerate(self.steps):
+                if around == "quota":
+                    room, left = ROOM, timedelta(days=1)
+                else:
+                    room, left = PROCESSES * BATCH, timedelta(milliseconds=dice.uniform(15, 60))
+                rounds.append(self._round(number, room, timezone.now() + left))
+        return rounds
 
     def _round(self, number: int, room: int, ends: datetime) -> Round:
         with scope(self.brand_id):
@@ -85,12 +88,12 @@ class Race:
             )
 
     @contextmanager
-    def _processes(self, rounds: int) -> Iterator[None]:
+    def _processes(self) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute(LOG)
         close_connections()  # a pool does not survive a fork
         started: list[Any] = [
-            FORK.Process(target=self._run, args=(number, rounds), daemon=True)
+            FORK.Process(target=self._take_part, args=(number,), daemon=True)
             for number in range(PROCESSES)
         ]
         for process in started:
@@ -104,21 +107,17 @@ class Race:
             for process in started:
                 process.kill()
 
-    def _rounds(self, rounds: int) -> Iterator[int]:
-        with self._processes(rounds):
-            yield from range(rounds)
-
-    def _run(self, process: int, rounds: int) -> None:
+    def _take_part(self, process: int) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")  # connected before the race
-        for number in range(rounds):
+        for number, (_, admit) in enumerate(self.steps):
             self.before.wait()
             with scope(self.brand_id):
-                self._insert(f"p{process}r{number}", number)
+                self._insert(admit, f"p{process}r{number}", number)
             self.after.wait()
 
-    def _insert(self, name: str, number: int) -> None:
-        admission = self.admit(self.brand_id, BATCH)
+    def _insert(self, admit: Admit, name: str, number: int) -> None:
+        admission = admit(self.brand_id, BATCH)
         now = timezone.now()
         Lead.objects.bulk_create(
             Lead(email=f"{name}n{n}@example.test", joined_at=now, last_activity_at=now)

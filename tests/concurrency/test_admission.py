@@ -1,14 +1,13 @@
 """Many processes insert leads of one brand at once: the quota is met exactly and never passed, and
 nobody is admitted after the trial's end.
 
-The tests of the faults come first: the same steps without the row lock admit too many, and with the
+The first test shows the faults: the same steps without the row lock admit too many, and with the
 clock read before the wait for it they admit leads too late.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -34,11 +33,6 @@ def brand(live_db: Any) -> Any:
     return make_brand()
 
 
-@pytest.fixture
-def race(brand: Any) -> Callable[..., Race]:
-    return lambda admit=entitlements.admit_leads: Race(brand.pk, admit)
-
-
 def admit_unlocked(brand_id: int, wanted: int) -> Admission:
     """The fault: decide on a plain read, then count. The sleep makes the overlap certain."""
     account = BillingAccount.objects.get()
@@ -59,33 +53,27 @@ def used(brand: Any) -> int:
         return int(BillingAccount.objects.get().leads_used)
 
 
-def test_without_the_lock_too_many_are_admitted(race: Callable[..., Race]) -> None:
+def test_the_race_is_one(brand: Any) -> None:
+    """Without the lock too many are admitted; with the clock of before the wait, too late."""
     with connection.cursor() as cursor:  # the trigger would catch it; here it must be seen
         cursor.execute("ALTER TABLE billing_billingaccount DISABLE TRIGGER admission_within_rights")
-    rounds = list(race(admit_unlocked).around_the_quota(5))
-    assert max(one.granted for one in rounds) > ROOM
+    faults = [("quota", admit_unlocked)] * 3 + [("end", admit_by_an_early_clock)] * 10
+    rounds = Race(brand.pk, faults).run()  # type: ignore[arg-type]
+    assert max(one.granted for one in rounds[:3]) > ROOM
+    assert max(one.late for one in rounds[3:]) > 0
 
 
-def test_with_the_clock_of_before_the_wait_leads_come_in_too_late(
-    race: Callable[..., Race],
-) -> None:
-    rounds = list(race(admit_by_an_early_clock).around_the_end(10))
-    assert max(one.late for one in rounds) > 0
-
-
-def test_never_one_lead_over_the_quota(race: Callable[..., Race]) -> None:
-    for one in race().around_the_quota(ROUNDS // 2):
-        assert (one.granted, one.leads, one.used) == (ROOM, ROOM, ROOM)
-        assert one.refusals == {"quota_exceeded"}
-
-
-def test_never_one_lead_after_the_end_of_the_trial(race: Callable[..., Race]) -> None:
-    rounds = list(race().around_the_end(ROUNDS // 2))
-    assert [one.late for one in rounds] == [0] * len(rounds)
-    assert all(one.granted == one.leads == one.used for one in rounds)
-    assert all(one.refusals <= {"trial_expired"} for one in rounds)
-    # The end came while others were in, in most rounds: it was a race.
-    assert sum(bool(one.granted and one.refusals) for one in rounds) > len(rounds) / 2
+def test_never_one_lead_over_the_quota_nor_after_the_end_of_the_trial(brand: Any) -> None:
+    steps = [("quota", entitlements.admit_leads), ("end", entitlements.admit_leads)] * (ROUNDS // 2)
+    rounds = Race(brand.pk, steps).run()  # type: ignore[arg-type]
+    quota, end = rounds[::2], rounds[1::2]
+    assert {(one.granted, one.leads, one.used) for one in quota} == {(ROOM, ROOM, ROOM)}
+    assert {code for one in quota for code in one.refusals} == {"quota_exceeded"}
+    assert [one.late for one in end] == [0] * len(end)
+    assert all(one.granted == one.leads == one.used for one in end)
+    assert {code for one in end for code in one.refusals} == {"trial_expired"}
+    # In most rounds the end came while others were in: it was a race.
+    assert sum(bool(one.granted and one.refusals) for one in end) > len(end) / 2
 
 
 def test_a_rollback_gives_back_what_it_was_granted(brand: Any) -> None:

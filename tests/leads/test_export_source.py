@@ -151,6 +151,29 @@ def test_bad_rows_of_an_export_are_recorded_and_skipped(account: Make) -> None:
         assert CampaignLead.objects.count() == 2000 - rejected
 
 
+def test_an_export_that_is_read_again_leaves_out_each_row_once(
+    account: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = account("sl_exportbad_2000_1_r0_bad")
+    with scope(a.brand):
+        BillingAccount.objects.update(lead_quota=5000)
+    a.start()
+    monkeypatch.setattr(export, "BATCH", 1500)
+    for _ in range(2):  # the categories, then one batch
+        turns = iter([False, True, True])
+        monkeypatch.setattr(engine.Work, "over", lambda _, turns=turns: next(turns))
+        engine.stride(a.brand.pk, a.run().pk)
+    with scope(a.brand):
+        Cursor.objects.filter(kind="leads").update(digest="0" * 32)  # another order
+    monkeypatch.undo()
+    for _ in range(3):
+        engine.stride(a.brand.pk, a.run().pk)
+    with scope(a.brand):
+        assert Cursor.objects.get(kind="leads").state == "done"
+        assert a.run().rejected == Rejection.objects.count() == 2000 - CampaignLead.objects.count()
+        assert max(Rejection.objects.values_list("seen", flat=True)) > 1  # it was read again
+
+
 def test_a_full_plan_parks_an_export_and_room_lets_it_go_on(account: Make) -> None:
     a = account("sl_full_120_1_r0")
     a.start()
