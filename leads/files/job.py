@@ -11,7 +11,7 @@ address is known as such, and what the check counts is what the import does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ from leads.ingest import leads
 from leads.ingest.csvtext import Record, numbered
 from leads.ingest.fields import Unfit
 from leads.ingest.leads import BATCH
-from leads.ingest.rows import LeadRow, Merged
+from leads.ingest.rows import LeadRow
 from leads.models import Import
 from saas import audit
 from saas.celery import stopping, wake
