@@ -55,4 +55,10 @@ def card(request: BrandRequest) -> dict[str, Any] | None:
     if not allows(request.membership.role, Permission.VIEW_BILLING):
         return None
     rights = entitlements.of(request.brand.pk)
-    return {"rights": rights, "subscription": subscriptions.live(), "brand": request.brand}
+    subscription = subscriptions.live()
+    ending = bool(subscription and subscriptions.ends(subscription))
+    return {
+        "rights": rights,
+        "brand": request.brand,
+        "ends": subscription.current_period_end if subscription and ending else None,
+    }

@@ -52,9 +52,8 @@ def overview(brand_id: int) -> dict[str, Any]:
     """Return what the billing page shows."""
     rights = entitlements.of(brand_id)
     subscription = subscriptions.live()
-    wish = subscriptions.wish(subscription) if subscription else None
     known = bool(subscription and subscription.cancel_at_period_end)
-    ending = known if wish is None else wish
+    ending = bool(subscription and subscriptions.ends(subscription))
     return {
         "rights": rights,
         "plan": catalog.PLANS.get(rights.plan),

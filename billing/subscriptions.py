@@ -77,6 +77,13 @@ def wish(row: Subscription) -> bool | None:
     return operation.params["cancel_at_period_end"] if operation else None
 
 
+def ends(row: Subscription) -> bool:
+    """Tell whether a subscription of the scope is going to end with its period: as Stripe has it,
+    or by a wish that is on its way there."""
+    wished = wish(row)
+    return row.cancel_at_period_end if wished is None else wished
+
+
 def live() -> Subscription | None:
     """Return the live subscription of the scope's brand."""
     rows = Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=False)

@@ -10,6 +10,7 @@ from itertools import islice
 from django.utils import timezone
 
 from accounts.models import Brand, User
+from billing import entitlements
 from leads import connections, sources
 from leads.backfill import control, plan, tail
 from leads.hooks import address
@@ -123,6 +124,9 @@ def _threads(brand: Brand, campaign: Campaign, book: Book, source: Source) -> in
         places = CampaignLead.objects.filter(campaign=campaign).order_by(
             "history_rank", "-last_activity_at"
         )
+        since = entitlements.of(brand.pk).history_from(timezone.now())
+        if since is not None:
+            places = places.filter(last_activity_at__gte=since)
         wanted = list(places.values_list("lead_id", "remote_lead_id")[:THREADS])
         threads = (_thread(book, source, lead, remote) for lead, remote in wanted)
         while batch := list(islice(threads, 200)):

@@ -12,7 +12,7 @@ from accounts.models import Brand, Membership, User
 from accounts.roles import Role
 from saas.errors import Bug
 from saas.tenancy import scope
-from sandbox.demo import devices, leads, money, work
+from sandbox.demo import devices, inbound, leads, money, work
 
 PASSWORD = "harbor-demo-2026"
 STAFF = "staff@harbor.example"
@@ -58,6 +58,8 @@ def _active(_: int, count: int) -> Login:
         with scope(brand):
             Membership.objects.create(user=_person(email, name), role=role)
     leads.fill(brand, owner, key=f"sl_northwind_{max(count, 6)}_6", count=count)
+    inbound.import_file(brand, owner)
+    inbound.hear(brand)
     work.do(brand, owner)
     devices.make(brand, owner)
     return Login(owner.email, f"Northwind Outbound: active, {count:,} leads (also ben@, vera@)")

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts import privacy
 from billing import operations, subscriptions
@@ -274,3 +275,22 @@ def test_a_brand_is_not_deleted_while_the_last_word_is_on_its_way(
     assert refusal_to_delete(brand, owner) == "Cancel your plan under Billing first."
     assert "Your plan ends with the period" in ask(customer, brand, "cancel")
     assert refusal_to_delete(brand, owner) == ""
+
+
+def test_the_overview_s_plan_card_says_that_it_ends(
+    customer: Client, brand: Any, stripe: Stripe
+) -> None:
+    def card() -> str:
+        shown = customer.get(f"/b/{brand.slug}/").content.decode()
+        return " ".join(shown[shown.index(">Plan<") :][:1500].split())
+
+    with scope(brand):
+        day = date_format(Subscription.objects.get().current_period_end, "j F")
+    words = f"You cancelled it: it ends on {day}."
+    assert words not in card()
+    ask(customer, brand, "cancel")
+    assert words in card()
+    assert "Ends soon" in card()
+    ask(customer, brand, "resume")
+    assert words not in card()
+    assert "Active" in card()

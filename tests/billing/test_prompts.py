@@ -38,14 +38,14 @@ def said(brand: Any, limit: prompts.Limit) -> tuple[str, str, str]:
 @pytest.mark.parametrize(
     ("plan", "limit", "title", "larger"),
     [
-        ("leads_starter", "leads", ("Starter is full: it holds 25_000 leads, and you have brought in"
-         " 25_000."), "Growth holds 250_000 leads"),
+        ("leads_starter", "leads", ("Starter is full: it holds 25_000 leads, and you have"
+         " brought in 25_000."), "Growth holds 250_000 leads"),
         ("leads_starter", "history_days", ("Messages of leads active in the last 90 days: that is"
          " how far Starter reaches."), "Growth reaches a year back"),
         ("leads_growth", "history_days", ("Messages of leads active in the last year: that is how"
          " far Growth reaches."), "Scale reaches all the way back"),
-        ("leads_scale", "leads", ("Scale is full: it holds 20_000_000 leads, and you have brought in"
-         " 20_000_000."), ""),
+        ("leads_scale", "leads", ("Scale is full: it holds 20_000_000 leads, and you have"
+         " brought in 20_000_000."), ""),
         ("vpn_solo", "connections", "VPN Solo includes no SmartLead account.",
          "Starter includes one SmartLead account"),
         ("vpn_solo", "devices", "All 3 devices of VPN Solo are in use.", "VPN Team has 25 devices"),

@@ -92,7 +92,8 @@ def _brand() -> list[Shot]:
         Shot("lead-replied", f"{here}/leads/?replied=1", "active", follow=ROW, dark=True),
         Shot("lead", f"{here}/leads/", "active", follow=ROW, dark=True, hero=True),
         Shot("backfills", f"{here}/backfills/", "active", dark=True),
-        Shot("import", f"{here}/leads/import/", "active"),
+        Shot("imports", f"{here}/leads/import/", "active"),
+        Shot("import", f"{here}/leads/import/", "active", follow=ROW, dark=True),
         Shot("backfill", f"{here}/backfills/", "active", follow=ROW_OR_CARD),
         Shot("connection", f"{here}/connection/", "active", dark=True),
         Shot("connection-rotate", f"{here}/connection/", "active", press=(_opens("rotate"),)),
@@ -142,6 +143,15 @@ def _states() -> list[Shot]:
         Shot("trial-vpn", f"{here}/vpn/", "trial"),
         Shot("past-due-overview", f"{here}/", "past_due", dark=True),
         Shot("past-due-billing", f"{here}/billing/", "past_due"),
+        Shot("limited-backfill", f"{here}/backfills/", "past_due", follow=ROW_OR_CARD),
+        Shot(
+            "limited-plan",
+            f"{here}/backfills/",
+            "past_due",
+            press=(".page-actions .button.primary",),
+            lands=r"/backfills/\d+/",
+        ),
+        Shot("limited-lead", f"{here}/leads/?until=2025-06-01", "past_due", follow=ROW),
     ]
 
 
@@ -171,6 +181,7 @@ CONSOLE = {
     "backfills": "leads/backfill",
     "connections": "leads/connection",
     "bulk-changes": "leads/bulkjob",
+    "events": "leads/delivery",
     "servers": "vpn/server",
     "devices": "vpn/device",
     "audit": "auditlog/logentry",
@@ -189,7 +200,6 @@ def _staff() -> list[Shot]:
             Shot(f"admin-{name}-one", f"/admin/{path}/", "staff", row, dark=name == "brands")
             for name, path in CONSOLE.items()
         ),
-        Shot("admin-events", "/admin/leads/delivery/", "staff"),
         Shot("admin-server-new", "/admin/vpn/server/add/", "staff"),
         Shot("admin-group-new", "/admin/auth/group/add/", "staff"),
     ]

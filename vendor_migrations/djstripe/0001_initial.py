@@ -3,7 +3,8 @@
 Upstream's three migrations change only the schema, yet replaying their history takes a minute and
 a half. The stubs 0002 and 0003 keep upstream's names, so that our own migrations depend on
 upstream's leaf and this folder could be dropped again. On an upgrade of dj-stripe copy its new
-migration here as it is and refresh upstream.sha256; tests/stack/test_vendor_migrations.py tells.
+migration here as it is, refresh upstream.sha256, and record the schema that upstream makes
+(`python -m tests.stack.upstream_schema --record`); tests/stack/test_vendor_migrations.py tells.
 """
 
 import django.core.validators
