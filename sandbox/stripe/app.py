@@ -21,6 +21,7 @@ from sandbox.stripe.resources import (
     account,
     charges,
     checkout,
+    coupons,
     customers,
     events,
     intents,
@@ -29,6 +30,7 @@ from sandbox.stripe.resources import (
     portal,
     prices,
     products,
+    promotion_codes,
     refunds,
     setup_intents,
     subscription_items,
@@ -39,8 +41,9 @@ from sandbox.stripe.store import Store
 
 # Importing a family registers its routes and timers.
 FAMILIES = (
-    account, charges, checkout, customers, events, intents, invoices, lifecycle, methods, portal,
-    prices, products, refunds, setup_intents, subscription_items, subscriptions, webhook_endpoints,
+    account, charges, checkout, coupons, customers, events, intents, invoices, lifecycle, methods,
+    portal, prices, products, promotion_codes, refunds, setup_intents, subscription_items,
+    subscriptions, webhook_endpoints,
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[2] / "tests" / "contracts" / "stripe.json.gz"
 DEFAULT_SECRET = "whsec_" + "sandbox" * 4

@@ -12,7 +12,7 @@ after 3, 5 and 7 days.
 
 from collections.abc import Sequence
 
-from sandbox.stripe import billing
+from sandbox.stripe import billing, discounts, documents, rating
 from sandbox.stripe.context import Tx
 from sandbox.stripe.money import TIMES
 from sandbox.stripe.periods import DAY, period_end
@@ -35,7 +35,7 @@ def begin(tx: Tx, subscription: Obj, extra: Sequence[Obj] = ()) -> Obj:
     trial = subscription["trial_end"] is not None
     waits = not trial and subscription["collection_method"] == "charge_automatically"
     subscription["status"] = "trialing" if trial else "incomplete" if waits else "active"
-    lines = [_period_line(tx, subscription, item, trial=trial) for item in items(subscription)]
+    lines = [period_line(tx, subscription, item, trial=trial) for item in items(subscription)]
     lines += extra
     tx.emit("customer.subscription.created", subscription)
     invoice = _invoice(tx, subscription, lines, "subscription_create")
@@ -142,7 +142,7 @@ def renew(tx: Tx, subscription: Obj) -> None:
             subscription |= {"status": "active", "billing_cycle_anchor": tx.now}
         for item in ended:
             advance(subscription, item, tx.now)
-        lines = [_period_line(tx, subscription, item) for item in ended]
+        lines = [period_line(tx, subscription, item) for item in ended]
         lines += pending_lines(tx, subscription)
         invoice = _invoice(tx, subscription, lines, "subscription_cycle")
         if subscription["status"] == "unpaid":
@@ -176,7 +176,7 @@ def invoice_now(tx: Tx, subscription: Obj, *, whole_period: bool) -> Obj | None:
     None when there is nothing to bill."""
     lines = pending_lines(tx, subscription)
     if whole_period:
-        lines += [_period_line(tx, subscription, item) for item in items(subscription)]
+        lines += [period_line(tx, subscription, item) for item in items(subscription)]
     return _invoice(tx, subscription, lines, "subscription_update") if lines else None
 
 
@@ -186,14 +186,28 @@ def _invoice(tx: Tx, subscription: Obj, lines: list[Obj], reason: str) -> Obj:
     period = (min(starts, default=tx.now), tx.now)
     invoice = billing.draft(
         tx, customer, lines, currency=subscription["currency"], reason=reason, period=period,
-        subscription=subscription,
+        subscription=subscription, discounts=[d["id"] for d in discounts.current(tx, subscription)],
     )  # fmt: skip
+    discounts.use_up(tx, subscription, invoice)
+    _remember_billed(subscription, lines)
     subscription["latest_invoice"] = invoice["id"]
     tx.store.save(subscription)
     return invoice
 
 
-def _period_line(tx: Tx, subscription: Obj, item: Obj, *, trial: bool = False) -> Obj:
+def _remember_billed(subscription: Obj, lines: list[Obj]) -> None:
+    """What each item's period was billed with, discounts off: a later credit is a part of that."""
+    by_id = {item["id"]: item for item in items(subscription)}
+    for row in lines:
+        details = (row["parent"] or {}).get("subscription_item_details")
+        if details and not details["proration"]:
+            by_id[details["subscription_item"]]["_billed"] = {
+                "amount": rating.net(row),
+                **row["period"],
+            }
+
+
+def period_line(tx: Tx, subscription: Obj, item: Obj, *, trial: bool = False) -> Obj:
     price, currency, quantity = item["price"], subscription["currency"], item["quantity"]
     product = tx.get("product", price["product"])
     whole_price = tx.get("price", price["id"])
@@ -203,7 +217,7 @@ def _period_line(tx: Tx, subscription: Obj, item: Obj, *, trial: bool = False) -
         if trial
         else f"{quantity} {TIMES} {product['name']} ({unit})"
     )
-    return billing.line(
+    return documents.line(
         tx,
         amount=0 if trial else prices.line_amount(whole_price, currency, quantity),
         currency=currency,

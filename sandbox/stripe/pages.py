@@ -58,15 +58,12 @@ class Pages:
         return self._checkout_page(session, None)
 
     async def pay(self, request: Request) -> Response:
-        form = await request.form()
-        typed = str(form.get("number") or "").strip()
-        number = typed or str(form.get("card") or "")
-        email, name = str(form.get("email") or ""), str(form.get("name") or "")
+        form = {key: str(value) for key, value in (await request.form()).items()}
         with self.api.store.transaction():
             session = self._find(request, "checkout.session")
             if session is None:
                 return self._gone("This Checkout page does not exist.")
-            outcome = paying.submit(self._tx(), session, number=number, email=email, name=name)
+            outcome = paying.submit(self._tx(), session, form)
         return self._outcome(session, outcome)
 
     async def confirmed(self, request: Request) -> Response:
@@ -135,7 +132,9 @@ class Pages:
             (row["description"], display(row["amount"], currency))
             for row in invoice["lines"]["data"]
         ]
+        off = sum(entry["amount"] for entry in invoice["total_discount_amounts"])
         sums = [
+            *([("Discount", -off)] if off else []),
             ("Total", invoice["total"]),
             ("Paid", invoice["amount_paid"]),
             ("Due", invoice["amount_remaining"]),
@@ -188,9 +187,13 @@ class Pages:
 def _summary(session: Obj) -> str:
     currency = session["currency"]
     lines = [
-        (f"{row['quantity']} {TIMES} {row['description']}", display(row["amount_total"], currency))
+        (
+            f"{row['quantity']} {TIMES} {row['description']}",
+            display(row["amount_subtotal"], currency),
+        )
         for row in session["_line_items"]
     ]
+    lines += _parts(session)
     total = display(session["amount_total"], currency) if currency else "Save a card"
     days = session["_subscription_data"].get("trial_period_days")
     trial = f'<p class="soft">{days} days free, then {_renewal(session)}</p>' if days else ""
@@ -200,6 +203,13 @@ def _summary(session: Obj) -> str:
         '<section><p><span class="test">TEST MODE</span></p><h1>Harbor Sandbox</h1>'
         f'<p class="total">{escape(total)}</p>{trial}{html.rows(lines)}{leave}</section>'
     )
+
+
+def _parts(session: Obj) -> list[tuple[str, str]]:
+    """Discount and tax, when there is some."""
+    details = session["total_details"]
+    parts = [("Discount", -details["amount_discount"]), ("Tax", details["amount_tax"])]
+    return [(label, display(amount, session["currency"])) for label, amount in parts if amount]
 
 
 def _renewal(session: Obj) -> str:
@@ -229,8 +239,20 @@ def _card_form(session: Obj, problem: str | None) -> str:
         + html.field("name", "Name on card")
         + html.button(verb)
     )
-    inner = html.problem(problem) + html.form("", email + fields)
+    inner = html.problem(problem) + html.form("", email + _code_field(session) + fields)
     return f'<section class="panel">{inner}</section>'
+
+
+def _code_field(session: Obj) -> str:
+    """The promotion code, and the total that the page shows with it."""
+    shown = f'<input type="hidden" name="total" value="{session["amount_total"] or 0}">'
+    if session["mode"] == "setup":
+        return ""
+    if not session["allow_promotion_codes"]:
+        return shown
+    word = html.field("promotion_code", "Promotion code", session.get("_word", ""))
+    press = html.button("Apply", name="action", value="update", style="quiet small")
+    return f"{shown}{word}{press}"
 
 
 def _day(moment: int) -> str:

@@ -6,7 +6,7 @@ declined card leaves them there and the next card pays that same invoice.
 
 from dataclasses import dataclass
 
-from sandbox.stripe import billing, cards, lifecycle
+from sandbox.stripe import billing, cards, cart, documents, lifecycle
 from sandbox.stripe.context import Tx
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.resources import (
@@ -22,20 +22,29 @@ from sandbox.stripe.store import Obj
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the payer goes next: a URL, or back to the form with words why."""
+    """Where the payer goes next: a URL, or back to the form, with words why when it failed."""
 
     url: str | None = None
     problem: str | None = None
 
 
-def submit(tx: Tx, session: Obj, *, number: str, email: str, name: str) -> Outcome:
-    """The payer pressed Pay with a card. Repeats after a decline reuse what the first made."""
+def submit(tx: Tx, session: Obj, form: dict[str, str]) -> Outcome:
+    """The payer pressed Pay with a card. Repeats after a decline reuse what the first made.
+    Nothing is charged when the sum isn't the one that the page showed (`total`, if it is sent)."""
     if session["status"] != "open":
         return Outcome(problem="This page is no longer active.")
+    problem = _fill_in(tx, session, form)
+    shown = form.get("total", "")
+    if problem is None and shown and shown != str(session["amount_total"]):
+        problem = "The total has changed. Look at it again, then pay."
+    if problem is not None or form.get("action") == "update":
+        return Outcome(problem=problem)
+    number = form.get("number", "").strip() or form.get("card", "")
     try:
         card = cards.by_number(number) if number else None
     except CardError as error:
         return Outcome(problem=str(error))
+    email, name = form.get("email", ""), form.get("name", "")
     customer = _customer(tx, session, email, name)
     method = methods.from_card(tx, card) if card else None
     if method is not None:
@@ -44,6 +53,14 @@ def submit(tx: Tx, session: Obj, *, number: str, email: str, name: str) -> Outco
         return Outcome(problem="Your card number is incomplete.")
     step = {"subscription": _subscribe, "payment": _pay, "setup": _set_up}[session["mode"]]
     return step(tx, session, customer, method)
+
+
+def _fill_in(tx: Tx, session: Obj, form: dict[str, str]) -> str | None:
+    """Takes over what the form says besides the card; answers what is wrong with it."""
+    word = form.get("promotion_code")
+    if word is not None and word != session.get("_word", ""):
+        return cart.enter_code(tx, session, word)
+    return None
 
 
 def confirmed(tx: Tx, session: Obj) -> Outcome:
@@ -75,7 +92,10 @@ def _subscribe(tx: Tx, session: Obj, customer: Obj, method: Obj | None) -> Outco
         outcome = _save_card(tx, session, customer, method)
         if outcome is not None:
             return outcome
-    subscription = _subscription(tx, session, customer)
+    try:
+        subscription = _subscription(tx, session, customer)
+    except StripeError as error:
+        return Outcome(problem=str(error))
     invoice = tx.get("invoice", subscription["latest_invoice"])
     if invoice["status"] == "open":
         if method is None:
@@ -106,10 +126,14 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
         "customer": customer["id"],
         "currency": session["currency"],
         "items": [{"price": row["price"]["id"], "quantity": row["quantity"]} for row in items],
+        "discounts": session["_entries"],
         "payment_settings": {"save_default_payment_method": "off"},
         **data,
     }
     subscription = subscriptions.build(tx, params)
+    for held in subscription["discounts"]:
+        with tx.changing(tx.get("discount", held)) as discount:
+            discount["checkout_session"] = session["id"]
     extra = [_one_time_line(tx, row) for row in once]
     lifecycle.begin(tx, subscription, extra)
     session["_begun"] = subscription["id"]
@@ -120,7 +144,7 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
 def _one_time_line(tx: Tx, row: Obj) -> Obj:
     price = tx.get("price", row["price"]["id"])
     amount = prices.line_amount(price, row["currency"], row["quantity"])
-    return billing.line(
+    return documents.line(
         tx, amount=amount, currency=row["currency"], description=row["description"],
         period=(tx.now, tx.now), quantity=row["quantity"], price=price,
     )  # fmt: skip

@@ -10,10 +10,17 @@ from sandbox.stripe.registry import (
     includable,
     merge_metadata,
     page,
+    refuse,
     route,
 )
 from sandbox.stripe.resources import customers, methods, subscriptions
 from sandbox.stripe.store import Obj
+
+# What a preview could hold at Stripe and doesn't here.
+UNSEEN = (
+    "automatic_tax", "customer_details", "invoice_items", "on_behalf_of", "preview_mode",
+    "schedule", "schedule_details",
+)  # fmt: skip
 
 
 @route("GET", "/v1/invoices/{invoice}")
@@ -94,7 +101,8 @@ def mark_uncollectible(tx: Tx, params: Params, invoice: str) -> Obj:
 @route("POST", "/v1/invoices/create_preview")
 def create_preview(tx: Tx, params: Params) -> Obj:
     """The next invoice of a subscription, changed as asked; or the first one of a new one."""
-    details = params.get("subscription_details", {})
+    refuse(params, *UNSEEN)
+    details = {**params.get("subscription_details", {}), **given(params, "discounts")}
     if "subscription" in params:
         return _preview_change(tx, params["subscription"], details)
     if "customer" not in params or "items" not in details:
@@ -159,7 +167,14 @@ def _preview_change(tx: Tx, identifier: str, details: Params) -> Obj:
     subscription = tx.get("subscription", identifier, "subscription")
     if not details:
         return preview.upcoming(tx, subscription)
-    known = {"items", "proration_behavior", "proration_date", "billing_cycle_anchor", "trial_end"}
+    known = {
+        "items",
+        "discounts",
+        "proration_behavior",
+        "proration_date",
+        "billing_cycle_anchor",
+        "trial_end",
+    }
     wanted = {name: details[name] for name in known | {"cancel_at_period_end"} if name in details}
     at_once = details.get("proration_behavior") == "always_invoice"
     before = subscription["latest_invoice"]

@@ -2,15 +2,19 @@
 
 from typing import Any
 
-from sandbox.stripe import billing, lifecycle, proration
+from sandbox.stripe import billing, discounts, lifecycle, proration
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.periods import DAY
-from sandbox.stripe.registry import Params, assign, given, merge_metadata, page, route
+from sandbox.stripe.registry import Params, assign, given, merge_metadata, page, refuse, route
 from sandbox.stripe.resources import customers, prices
 from sandbox.stripe.store import Obj, new_id
 
 UPDATED = lifecycle.UPDATED
+UNDONE = (
+    "add_invoice_items", "backdate_start_date", "billing_cycle_anchor_config", "billing_schedules",
+    "billing_thresholds", "default_tax_rates", "pending_invoice_item_interval",
+)  # fmt: skip
 
 
 @route("POST", "/v1/subscriptions")
@@ -75,6 +79,17 @@ def cancel(tx: Tx, params: Params, subscription: str) -> Obj:
     return lifecycle.end(tx, obj)
 
 
+@route("DELETE", "/v1/subscriptions/{subscription_exposed_id}/discount")
+def delete_discounts(tx: Tx, params: Params, subscription: str) -> Obj:
+    obj = tx.get("subscription", subscription)
+    if not obj["discounts"]:
+        raise StripeError("This subscription has no discount.", code="resource_missing", status=404)
+    gone = tx.get("discount", obj["discounts"][-1])
+    with tx.changing(obj, UPDATED):
+        discounts.drop(tx, obj, lambda discount: discount["id"] in obj["discounts"])
+    return {name: value for name, value in gone.items() if name != "end"} | {"deleted": True}
+
+
 @route("POST", "/v1/subscriptions/{subscription}/resume")
 def resume(tx: Tx, params: Params, subscription: str) -> Obj:
     obj = tx.get("subscription", subscription)
@@ -110,6 +125,9 @@ def build(tx: Tx, params: Params) -> Obj:
     customer = customers.existing(tx, params["customer"], "customer")
     if not params.get("items"):
         raise StripeError("Missing required param: items.", code="parameter_missing", param="items")
+    refuse(params, *UNDONE)
+    for entry in params["items"]:
+        refuse(entry, "discounts", "tax_rates", "billing_thresholds")
     chosen = [_price(tx, entry, position) for position, entry in enumerate(params["items"])]
     currency = params.get("currency") or chosen[0]["currency"]
     _check_currency(tx, customer, currency)
@@ -139,6 +157,7 @@ def build(tx: Tx, params: Params) -> Obj:
         subscription["default_payment_method"] = method["id"]
     merge_metadata(subscription, params)
     _cancel_at(tx, subscription, params)
+    _discount(tx, subscription, params)
     return subscription
 
 
@@ -179,6 +198,7 @@ def apply(tx: Tx, subscription: Obj, params: Params) -> Obj:
 def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
     """Applies an update: one `customer.subscription.updated`, whatever it consists of."""
     error = None
+    refuse(params, *UNDONE)
     with tx.changing(subscription, UPDATED):
         assign(
             subscription,
@@ -203,11 +223,19 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
         _cancel_at(tx, subscription, params)
         if "trial_end" in params:
             _move_trial(tx, subscription, params["trial_end"])
+        _discount(tx, subscription, params)
         if "items" in params or params.get("billing_cycle_anchor") == "now":
             error = proration.change(tx, subscription, params)
         _cancel_at_new_end(subscription)
     lifecycle.plan(tx, subscription)
     return error
+
+
+def _discount(tx: Tx, subscription: Obj, params: Params) -> None:
+    if "discounts" in params:
+        rows = lifecycle.items(subscription)
+        subtotal = sum(lifecycle.period_line(tx, subscription, row)["amount"] for row in rows)
+        discounts.redeem(tx, subscription, params["discounts"] or [], subtotal)
 
 
 def _price(tx: Tx, entry: Obj, position: int) -> Obj:
