@@ -36,6 +36,7 @@ def draft(
         row["invoice"] = invoice["id"]
     if subscription is not None:
         _belongs(tx, invoice, subscription)
+        invoice["automatic_tax"]["enabled"] = subscription["automatic_tax"]["enabled"]
     documents.add_up(tx, invoice)
     if customer["currency"] is None:
         with tx.changing(customer, "customer.updated"):
@@ -45,9 +46,14 @@ def draft(
 
 
 def finalize(tx: Tx, invoice: Obj) -> Obj:
-    """Numbers the draft, applies the customer's balance and opens the payment, when one is due."""
+    """Adds the draft up once more, numbers it, applies the customer's balance and opens the
+    payment, when one is due. Tax that can't be known for want of an address is left off."""
     customer = tx.get("customer", invoice["customer"])
     tx.unschedule(invoice, "invoice.finalize")
+    documents.add_up(tx, invoice)
+    if invoice["automatic_tax"]["status"] == "requires_location_inputs":
+        reason = "finalization_requires_location_inputs"
+        invoice["automatic_tax"] |= {"enabled": False, "disabled_reason": reason}
     with tx.changing(customer, "customer.updated" if customer["balance"] else None):
         invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
         customer["next_invoice_sequence"] += 1

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sandbox.stripe import discounts, documents, rating
+from sandbox.stripe import discounts, documents, rating, taxes
 from sandbox.stripe.context import Tx, public
 from sandbox.stripe.errors import StripeError
-from sandbox.stripe.resources import promotion_codes
+from sandbox.stripe.resources import promotion_codes, tax
 from sandbox.stripe.store import Obj
 
+ADDRESS = ("line1", "postal_code", "city", "state", "country")
 BAD_CODE = "This code is invalid."
 
 
@@ -16,9 +17,10 @@ def add_up(tx: Tx, session: Obj) -> None:
     rows, currency = session["_line_items"], session["currency"]
     lines = [_line(tx, row, currency) for row in rows]
     held = session["_discounts"]
-    rating.rate(lines, [discounts.effect(tx, discount, currency) for discount in held], None)
+    effects = [discounts.effect(tx, discount, currency) for discount in held]
+    rating.rate(lines, effects, _tax(tx, session))
     for row, line in zip(rows, lines, strict=True):
-        _price(row, line, held)
+        _price(tx, row, line, held)
     due = [row for row in rows if not (session["_trial"] and row["price"]["type"] == "recurring")]
     session |= {
         "amount_subtotal": sum(row["amount_subtotal"] for row in due) if rows else None,
@@ -27,7 +29,7 @@ def add_up(tx: Tx, session: Obj) -> None:
             "amount_discount": sum(row["amount_discount"] for row in due),
             "amount_shipping": 0,
             "amount_tax": sum(row["amount_tax"] for row in due),
-            "_breakdown": {"discounts": _by_discount(due, held), "taxes": []},
+            "_breakdown": {"discounts": _by_discount(due, held), "taxes": _by_rate(due)},
         },
     }
     tx.store.save(session)
@@ -68,6 +70,78 @@ def enter_code(tx: Tx, session: Obj, word: str) -> str | None:
     return None
 
 
+def asks_address(session: Obj) -> bool:
+    required: bool = session["billing_address_collection"] == "required"
+    return required or bool(session["automatic_tax"]["enabled"])
+
+
+def asks_tax_id(session: Obj) -> bool:
+    return bool(session.get("tax_id_collection", {}).get("enabled"))
+
+
+def enter_party(tx: Tx, session: Obj, form: dict[str, str]) -> str | None:
+    """Who pays and where; answers what is missing or wrong. What was charged stays as it was."""
+    before = (session.get("_address"), session["_tax_ids"])
+    if asks_address(session) and form.get("country"):
+        session["_address"] = tx.part("address") | {
+            name: form[name].strip() for name in ADDRESS if form.get(name, "").strip()
+        }
+    if asks_tax_id(session) and "tax_id" in form:
+        value = form["tax_id"].strip()
+        kind = form.get("tax_id_type") or "eu_vat"
+        session["_business"] = form.get("business_name", "").strip()
+        try:
+            if value:
+                tax.check(kind, value)
+        except StripeError as error:
+            return str(error)
+        session["_tax_ids"] = [{"type": kind, "value": value}] if value else []
+    if session.get("_begun") and before != (session.get("_address"), session["_tax_ids"]):
+        return "The address can't be changed after an attempt to pay."
+    add_up(tx, session)
+    return None
+
+
+def lacks(session: Obj) -> str | None:
+    """What still keeps the session from being paid."""
+    if session["automatic_tax"]["status"] == "requires_location_inputs":
+        return "Enter your address: the tax depends on it."
+    if session["billing_address_collection"] == "required":
+        entered = session.get("_address") or {}
+        if not (entered.get("country") and entered.get("line1")):
+            return "Your billing address is incomplete."
+    return None
+
+
+def write_down(tx: Tx, session: Obj, customer: Obj, *, new: bool) -> None:
+    """Puts on the customer what the payer said, as far as the merchant allows."""
+    updates = session["_customer_update"]
+    with tx.changing(customer, None if new else "customer.updated"):
+        if session.get("_address") and (new or updates.get("address") == "auto"):
+            customer["address"] = session["_address"]
+        if session.get("_business") and (new or updates.get("name") == "auto"):
+            customer["name"] = session["_business"]
+    for entry in session["_tax_ids"]:
+        tax.add(tx, customer, entry["type"], entry["value"])
+
+
+def _tax(tx: Tx, session: Obj) -> rating.Tax | None:
+    """The tax by the address that the payer's invoice will have."""
+    setting = session["automatic_tax"]
+    if not setting["enabled"]:
+        return None
+    customer = tx.get("customer", session["customer"]) if session["customer"] else {}
+    updates = not customer or session["_customer_update"].get("address") == "auto"
+    address = (session.get("_address") if updates else None) or customer.get("address")
+    ids = session["_tax_ids"] + (taxes.ids_of(tx, customer) if customer else [])
+    found = taxes.of(address, customer.get("tax_exempt"), ids)
+    setting |= {
+        "provider": "stripe",
+        "status": "complete" if found else "requires_location_inputs",
+    }
+    return found
+
+
 def _line(tx: Tx, row: Obj, currency: str) -> Obj:
     price = tx.get("price", row["price"]["id"])
     return documents.line(
@@ -76,7 +150,7 @@ def _line(tx: Tx, row: Obj, currency: str) -> Obj:
     )  # fmt: skip
 
 
-def _price(row: Obj, line: Obj, held: Sequence[Obj]) -> None:
+def _price(tx: Tx, row: Obj, line: Obj, held: Sequence[Obj]) -> None:
     by_id = {found["id"]: public(found) for found in held}
     off = [{**entry, "discount": by_id[entry["discount"]]} for entry in line["discount_amounts"]]
     taxes = [entry["amount"] for entry in line["taxes"] if entry["tax_behavior"] == "exclusive"]
@@ -85,8 +159,24 @@ def _price(row: Obj, line: Obj, held: Sequence[Obj]) -> None:
         "amount_tax": sum(entry["amount"] for entry in line["taxes"]),
         "amount_total": rating.net(line) + sum(taxes),
         "_discounts": off,
-        "_taxes": [],
+        "_taxes": [_as_item(tx, entry) for entry in line["taxes"]],
     }
+
+
+def _as_item(tx: Tx, entry: Obj) -> Obj:
+    rate = tx.get("tax_rate", entry["tax_rate_details"]["tax_rate"])
+    names = ("amount", "taxability_reason", "taxable_amount")
+    return {"rate": public(rate), **{name: entry[name] for name in names}}
+
+
+def _by_rate(rows: Sequence[Obj]) -> list[Obj]:
+    sums: dict[str, Obj] = {}
+    for row in rows:
+        for entry in row["_taxes"]:
+            held = sums.setdefault(entry["rate"]["id"], {**entry, "amount": 0, "taxable_amount": 0})
+            held["amount"] += entry["amount"]
+            held["taxable_amount"] += entry["taxable_amount"]
+    return list(sums.values())
 
 
 def _by_discount(rows: Sequence[Obj], held: Sequence[Obj]) -> list[Obj]:

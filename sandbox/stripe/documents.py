@@ -1,6 +1,6 @@
 """Invoices on paper: their lines and their sums. What happens to them is in billing.py."""
 
-from sandbox.stripe import discounts, rating
+from sandbox.stripe import discounts, rating, taxes
 from sandbox.stripe.context import Tx
 from sandbox.stripe.resources import prices
 from sandbox.stripe.store import Obj, new_id
@@ -53,7 +53,7 @@ def add_up(tx: Tx, invoice: Obj) -> None:
     rows = invoice["lines"]["data"]
     held = [tx.get("discount", identifier) for identifier in invoice["discounts"]]
     effects = [discounts.effect(tx, discount, invoice["currency"]) for discount in held]
-    rating.rate(rows, effects, None)
+    rating.rate(rows, effects, taxes.of_invoice(tx, invoice))
     invoice |= rating.totals(rows, effects)
     invoice["amount_due"] = invoice["amount_remaining"] = max(invoice["total"], 0)
 
@@ -68,7 +68,7 @@ def _pricing(price: Obj, currency: str) -> Obj:
 
 # What every new invoice says alike. Lists are made anew for each.
 _UNPAID = {
-    "account_country": "US",
+    "account_country": taxes.SELLER,
     "account_name": "Harbor Sandbox",
     "amount_overpaid": 0,
     "amount_paid": 0,
@@ -86,7 +86,6 @@ _UNPAID = {
 }
 _LISTS = ("customer_tax_ids", "default_tax_rates", "discounts")
 _SUMS = ("amount_due", "amount_remaining", "subtotal", "total")
-_OF_CUSTOMER = ("address", "email", "name", "phone", "tax_exempt")
 
 
 def blank(tx: Tx, customer: Obj, currency: str, reason: str, period: tuple[int, int]) -> Obj:
@@ -94,7 +93,6 @@ def blank(tx: Tx, customer: Obj, currency: str, reason: str, period: tuple[int, 
     return {
         **_UNPAID,
         **{name: [] for name in _LISTS},
-        **{f"customer_{name}": customer[name] for name in _OF_CUSTOMER},
         **dict.fromkeys(_SUMS, 0),
         "automatic_tax": tx.part("automatic_tax", enabled=False),
         "billing_reason": reason,

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox.stripe import cards, clock, html, paying, portal_page
+from sandbox.stripe import checkout_form, clock, html, paying, portal_page
 from sandbox.stripe.api import Api
 from sandbox.stripe.context import Tx
 from sandbox.stripe.money import TIMES, display
@@ -133,8 +133,10 @@ class Pages:
             for row in invoice["lines"]["data"]
         ]
         off = sum(entry["amount"] for entry in invoice["total_discount_amounts"])
+        taxed = sum(entry["amount"] for entry in invoice["total_taxes"])
         sums = [
             *([("Discount", -off)] if off else []),
+            *([("Tax", taxed)] if taxed else []),
             ("Total", invoice["total"]),
             ("Paid", invoice["amount_paid"]),
             ("Due", invoice["amount_remaining"]),
@@ -161,7 +163,7 @@ class Pages:
 
     def _checkout_page(self, session: Obj, problem: str | None) -> HTMLResponse:
         status = 402 if problem else 200
-        body = f'<div class="pay">{_summary(session)}{_card_form(session, problem)}</div>'
+        body = f'<div class="pay">{_summary(session)}{checkout_form.render(session, problem)}</div>'
         return html.page(self._base, "Checkout", body, status)
 
     def _outcome(self, session: Obj, outcome: paying.Outcome) -> Response:
@@ -216,43 +218,6 @@ def _renewal(session: Obj) -> str:
     rows = [row for row in session["_line_items"] if row["price"]["type"] == "recurring"]
     amount = display(sum(row["amount_total"] for row in rows), session["currency"])
     return f"{amount} every {rows[0]['price']['recurring']['interval']}"
-
-
-def _card_form(session: Obj, problem: str | None) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="card" value="{card.number}"'
-        f"{' checked' if position == 0 else ''}><span>{escape(card.label)}</span>"
-        f"<code>{card.number}</code></label>"
-        for position, card in enumerate(cards.CARDS)
-    )
-    known = session["customer_email"]
-    email = "" if session["customer"] or known else html.field("email", "Email", kind="email")
-    verb = {"subscription": "Subscribe", "payment": "Pay", "setup": "Save card"}[session["mode"]]
-    if session["mode"] == "subscription" and session["amount_total"] == 0:
-        verb = "Start trial"
-    fields = (
-        f'<fieldset class="field"><legend>Test card</legend><div class="cards">{choices}</div>'
-        "</fieldset>"
-        + html.field(
-            "number", "Or another card number", hint="Leave empty to use the choice above."
-        )
-        + html.field("name", "Name on card")
-        + html.button(verb)
-    )
-    inner = html.problem(problem) + html.form("", email + _code_field(session) + fields)
-    return f'<section class="panel">{inner}</section>'
-
-
-def _code_field(session: Obj) -> str:
-    """The promotion code, and the total that the page shows with it."""
-    shown = f'<input type="hidden" name="total" value="{session["amount_total"] or 0}">'
-    if session["mode"] == "setup":
-        return ""
-    if not session["allow_promotion_codes"]:
-        return shown
-    word = html.field("promotion_code", "Promotion code", session.get("_word", ""))
-    press = html.button("Apply", name="action", value="update", style="quiet small")
-    return f"{shown}{word}{press}"
 
 
 def _day(moment: int) -> str:

@@ -6,7 +6,7 @@ declined card leaves them there and the next card pays that same invoice.
 
 from dataclasses import dataclass
 
-from sandbox.stripe import billing, cards, cart, documents, lifecycle
+from sandbox.stripe import billing, cards, cart, documents, lifecycle, taxes
 from sandbox.stripe.context import Tx
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.resources import (
@@ -35,6 +35,8 @@ def submit(tx: Tx, session: Obj, form: dict[str, str]) -> Outcome:
         return Outcome(problem="This page is no longer active.")
     problem = _fill_in(tx, session, form)
     shown = form.get("total", "")
+    if problem is None and form.get("action") != "update":
+        problem = cart.lacks(session)
     if problem is None and shown and shown != str(session["amount_total"]):
         problem = "The total has changed. Look at it again, then pay."
     if problem is not None or form.get("action") == "update":
@@ -58,9 +60,10 @@ def submit(tx: Tx, session: Obj, form: dict[str, str]) -> Outcome:
 def _fill_in(tx: Tx, session: Obj, form: dict[str, str]) -> str | None:
     """Takes over what the form says besides the card; answers what is wrong with it."""
     word = form.get("promotion_code")
+    problem = None
     if word is not None and word != session.get("_word", ""):
-        return cart.enter_code(tx, session, word)
-    return None
+        problem = cart.enter_code(tx, session, word)
+    return problem or cart.enter_party(tx, session, form)
 
 
 def confirmed(tx: Tx, session: Obj) -> Outcome:
@@ -126,6 +129,7 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
         "customer": customer["id"],
         "currency": session["currency"],
         "items": [{"price": row["price"]["id"], "quantity": row["quantity"]} for row in items],
+        "automatic_tax": {"enabled": session["automatic_tax"]["enabled"]},
         "discounts": session["_entries"],
         "payment_settings": {"save_default_payment_method": "off"},
         **data,
@@ -208,18 +212,26 @@ def _complete(tx: Tx, session: Obj, method: Obj | None) -> Outcome:
         session["setup_intent"] = session["_attempt"]
     if session["mode"] != "setup":
         session["payment_status"] = "paid" if session["amount_total"] else "no_payment_required"
+    ids = [{name: row[name] for name in ("type", "value")} for row in taxes.ids_of(tx, customer)]
     known = {name: customer[name] for name in ("email", "name", "phone", "address", "tax_exempt")}
     session |= {
         "customer": customer["id"],
         "customer_details": tx.part("payment_pages_checkout_session_customer_details")
         | known
-        | {"tax_ids": []},
+        | {"address": session.get("_address") or customer["address"], "tax_ids": ids},
+        **_collected(tx, session),
         "status": "complete",
         "url": None,
     }
     tx.store.save(session)
     tx.emit("checkout.session.completed", session)
     return Outcome(url=success_url(session))
+
+
+def _collected(tx: Tx, session: Obj) -> Obj:
+    name = session.get("_business")
+    part = "payment_pages_checkout_session_collected_information"
+    return {"collected_information": tx.part(part, business_name=name)} if name else {}
 
 
 def _customer(tx: Tx, session: Obj, email: str, name: str) -> Obj:
@@ -230,6 +242,7 @@ def _customer(tx: Tx, session: Obj, email: str, name: str) -> Obj:
         customer = customers.create(tx, {"email": address, "name": name or None})
     else:
         customer = tx.get("customer", known)
+    cart.write_down(tx, session, customer, new=known is None)
     session["_customer"] = customer["id"]
     tx.store.save(session)
     return customer

@@ -34,9 +34,11 @@ class Discount:
 
 @dataclass(frozen=True)
 class Tax:
-    """One rate for all lines, in percent, and why it is that much."""
+    """One rate for all lines, in percent, and why it is that much. A tax rate is an object at
+    Stripe: one for prices without the tax, one for prices with it."""
 
-    rate: str
+    exclusive: str
+    inclusive: str
     percent: Decimal
     reason: str
 
@@ -112,7 +114,7 @@ def _taxed(base: int, tax: Tax, behaviour: str) -> Obj:
     return {
         "amount": amount,
         "tax_behavior": "inclusive" if inside else "exclusive",
-        "tax_rate_details": {"tax_rate": tax.rate},
+        "tax_rate_details": {"tax_rate": tax.inclusive if inside else tax.exclusive},
         "taxability_reason": tax.reason,
         "taxable_amount": base - amount if inside else base,
         "type": "tax_rate_details",

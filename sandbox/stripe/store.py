@@ -63,6 +63,8 @@ PREFIXES = {
     "setup_intent": "seti",
     "subscription": "sub",
     "subscription_item": "si",
+    "tax_id": "txi",
+    "tax_rate": "txr",
     "webhook_endpoint": "we",
 }
 LENGTHS = {"cus": 14, "prod": 14, "si": 14, "cs_test": 58}

@@ -1,6 +1,6 @@
 """Checkout sessions: what the merchant asks for. paying.py does what the payer then does."""
 
-from sandbox.stripe import cart
+from sandbox.stripe import cart, taxes
 from sandbox.stripe.context import Tx, listing, public
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.periods import DAY
@@ -27,6 +27,8 @@ def create(tx: Tx, params: Params) -> Obj:
     mode = _check(params)
     named = params.get("customer")
     customer = None if named is None else customers.existing(tx, named, "customer")
+    if customer is not None:
+        _check_updates(tx, customer, params)
     items, currency = _line_items(tx, params, mode)
     identifier = new_id("checkout.session")
     session = tx.new(
@@ -47,6 +49,8 @@ def create(tx: Tx, params: Params) -> Obj:
         _trial=_has_trial(params),
         _discounts=[],
         _entries=[],
+        _customer_update=params.get("customer_update", {}),
+        _tax_ids=[],
     )
     if mode != "setup":
         cart.discount(tx, session, params.get("discounts", []), customer)
@@ -152,11 +156,33 @@ def _check(params: Params) -> str:
         )
     if len(params.get("discounts", [])) > 1:
         raise StripeError("You may only specify one discount.", param="discounts")
+    if "customer_update" in params and "customer" not in params:
+        raise StripeError(
+            "`customer_update` can only be used with `customer`.", param="customer_update"
+        )
     if mode != "subscription" and "subscription_data" in params:
         raise StripeError(
             f"You can not pass `subscription_data` in `{mode}` mode.", param="subscription_data"
         )
     return str(mode)
+
+
+def _check_updates(tx: Tx, customer: Obj, params: Params) -> None:
+    """Tax needs to know, and may have to write down, who an existing customer is and where."""
+    updates = params.get("customer_update", {})
+    taxed = params.get("automatic_tax", {}).get("enabled")
+    if taxed and updates.get("address") != "auto" and taxes.of_customer(tx, customer) is None:
+        raise StripeError(
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a "
+            "valid address to the Customer or set `customer_update[address]` to 'auto' to save the "
+            "address entered in Checkout to the Customer.",
+            code="customer_tax_location_invalid",
+        )
+    if params.get("tax_id_collection", {}).get("enabled") and updates.get("name") != "auto":
+        raise StripeError(
+            "Tax ID collection requires updating business name on the customer. To enable tax ID "
+            "collection for an existing customer, please set `customer_update[name]` to `auto`."
+        )
 
 
 def _line_items(tx: Tx, params: Params, mode: str) -> tuple[list[Obj], str | None]:
@@ -222,9 +248,11 @@ def _item(tx: Tx, price: Obj, quantity: int, currency: str) -> Obj:
 
 def _document(tx: Tx, params: Params, mode: str) -> Obj:
     page_part = "payment_pages_checkout_session_"
+    ids = params.get("tax_id_collection")
     trial_free = mode == "subscription" and "payment_method_collection" not in params
     return {
-        "automatic_tax": tx.part(f"{page_part}automatic_tax", enabled=False),
+        "automatic_tax": taxes.setting(tx, f"{page_part}automatic_tax", params),
+        **({"tax_id_collection": {"required": "never", **ids}} if ids else {}),
         "custom_fields": [],
         "custom_text": tx.part(f"{page_part}custom_text"),
         "metadata": {},

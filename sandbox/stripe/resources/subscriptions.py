@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import billing, discounts, lifecycle, proration
+from sandbox.stripe import billing, discounts, lifecycle, proration, taxes
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.periods import DAY
@@ -125,9 +125,7 @@ def build(tx: Tx, params: Params) -> Obj:
     customer = customers.existing(tx, params["customer"], "customer")
     if not params.get("items"):
         raise StripeError("Missing required param: items.", code="parameter_missing", param="items")
-    refuse(params, *UNDONE)
-    for entry in params["items"]:
-        refuse(entry, "discounts", "tax_rates", "billing_thresholds")
+    _check(tx, customer, params)
     chosen = [_price(tx, entry, position) for position, entry in enumerate(params["items"])]
     currency = params.get("currency") or chosen[0]["currency"]
     _check_currency(tx, customer, currency)
@@ -159,6 +157,14 @@ def build(tx: Tx, params: Params) -> Obj:
     _cancel_at(tx, subscription, params)
     _discount(tx, subscription, params)
     return subscription
+
+
+def _check(tx: Tx, customer: Obj, params: Params) -> None:
+    refuse(params, *UNDONE)
+    for entry in params["items"]:
+        refuse(entry, "discounts", "tax_rates", "billing_thresholds")
+    if params.get("automatic_tax", {}).get("enabled"):
+        taxes.require_place(tx, customer)
 
 
 def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
@@ -224,6 +230,7 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
         if "trial_end" in params:
             _move_trial(tx, subscription, params["trial_end"])
         _discount(tx, subscription, params)
+        _automatic_tax(tx, subscription, params)
         if "items" in params or params.get("billing_cycle_anchor") == "now":
             error = proration.change(tx, subscription, params)
         _cancel_at_new_end(subscription)
@@ -236,6 +243,14 @@ def _discount(tx: Tx, subscription: Obj, params: Params) -> None:
         rows = lifecycle.items(subscription)
         subtotal = sum(lifecycle.period_line(tx, subscription, row)["amount"] for row in rows)
         discounts.redeem(tx, subscription, params["discounts"] or [], subtotal)
+
+
+def _automatic_tax(tx: Tx, subscription: Obj, params: Params) -> None:
+    if "automatic_tax" in params:
+        chosen = taxes.setting(tx, "subscription_automatic_tax", params)
+        subscription["automatic_tax"] = chosen
+        if chosen["enabled"]:
+            taxes.require_place(tx, tx.get("customer", subscription["customer"]))
 
 
 def _price(tx: Tx, entry: Obj, position: int) -> Obj:
@@ -287,7 +302,7 @@ def _document(tx: Tx, params: Params) -> Obj:
     settings = tx.part("subscriptions_resource_payment_settings", save_default_payment_method="off")
     missing = {"end_behavior": {"missing_payment_method": "create_invoice"}}
     return {
-        "automatic_tax": tx.part("subscription_automatic_tax", enabled=False),
+        "automatic_tax": taxes.setting(tx, "subscription_automatic_tax", params),
         "billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "included"}},
         "billing_schedules": [],
         "cancel_at_period_end": False,

@@ -25,7 +25,7 @@ discounts = st.lists(
     max_size=3,
 ).map(lambda found: [rating.Discount(f"di_{n}", **entry) for n, entry in enumerate(found)])
 behaviours = st.sampled_from(["inclusive", "exclusive", "unspecified"])
-taxes = st.none() | percents.map(lambda percent: rating.Tax("txr", percent, "standard_rated"))
+taxes = st.none() | percents.map(lambda rate: rating.Tax("txr_e", "txr_i", rate, "standard_rated"))
 
 
 @st.composite
