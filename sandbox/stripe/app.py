@@ -32,6 +32,7 @@ from sandbox.stripe.resources import (
     products,
     promotion_codes,
     refunds,
+    schedules,
     setup_intents,
     subscription_items,
     subscriptions,
@@ -43,8 +44,8 @@ from sandbox.stripe.store import Store
 # Importing a family registers its routes and timers.
 FAMILIES = (
     account, charges, checkout, coupons, customers, events, intents, invoices, lifecycle, methods,
-    portal, prices, products, promotion_codes, refunds, setup_intents, subscription_items,
-    subscriptions, tax, webhook_endpoints,
+    portal, prices, products, promotion_codes, refunds, schedules, setup_intents,
+    subscription_items, subscriptions, tax, webhook_endpoints,
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[2] / "tests" / "contracts" / "stripe.json.gz"
 DEFAULT_SECRET = "whsec_" + "sandbox" * 4

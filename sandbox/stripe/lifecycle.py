@@ -10,7 +10,7 @@ Simplified against Stripe: renewals are always collected an hour after the draft
 after 3, 5 and 7 days.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sandbox.stripe import billing, discounts, documents, rating
 from sandbox.stripe.context import Tx
@@ -26,6 +26,10 @@ EXPIRE_INCOMPLETE_AFTER = 23 * 3600
 NOTICE = 3 * DAY
 UPCOMING = 7 * DAY
 UPDATED = "customer.subscription.updated"
+# Who is told before a renewal, after a change and at the end (schedules).
+RENEWING: list[Callable[[Tx, Obj], None]] = []
+CHANGED: list[Callable[[Tx, Obj], None]] = []
+ENDING: list[Callable[[Tx, Obj], None]] = []
 
 
 def begin(tx: Tx, subscription: Obj, extra: Sequence[Obj] = ()) -> Obj:
@@ -88,6 +92,8 @@ def end(tx: Tx, subscription: Obj, *, reason: str | None = "cancellation_request
     }
     subscription["cancellation_details"]["reason"] = reason
     tx.store.save(subscription)
+    for listener in ENDING:
+        listener(tx, subscription)
     for invoice in tx.store.select("invoice", _subscription=subscription["id"]):
         if invoice["status"] in ("open", "draft"):
             billing.stop_collecting(tx, invoice)
@@ -136,8 +142,10 @@ def renew(tx: Tx, subscription: Obj) -> None:
     """Opens the next period of every item whose period ended, with a draft that is collected an
     hour later. An unpaid subscription gets drafts that nobody collects."""
     was_trial = subscription["status"] == "trialing"
-    ended = [item for item in items(subscription) if item["current_period_end"] <= tx.now]
     with tx.changing(subscription, UPDATED):
+        for listener in RENEWING:
+            listener(tx, subscription)
+        ended = [item for item in items(subscription) if item["current_period_end"] <= tx.now]
         if was_trial:
             subscription |= {"status": "active", "billing_cycle_anchor": tx.now}
         for item in ended:

@@ -22,7 +22,7 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
     """Edits the items and settles the difference as `proration_behavior` says. The error is the
     card's, when the change had to be paid at once and wasn't."""
     before = copy.deepcopy(lifecycle.items(subscription))
-    _edit(tx, subscription, params.get("items", []))
+    edit(tx, subscription, params.get("items", []))
     restart = params.get("billing_cycle_anchor") == "now" or _interval_changed(before, subscription)
     behaviour = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date", tx.now)
@@ -94,7 +94,7 @@ def put_aside(tx: Tx, subscription: Obj, line: Obj) -> None:
     tx.emit("invoiceitem.created", entry)
 
 
-def _edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
+def edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
     from sandbox.stripe.resources import subscriptions
 
     rows = lifecycle.items(subscription)
@@ -102,7 +102,9 @@ def _edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
         price = None
         if "price" in entry:
             param = f"items[{position}][price]"
-            price = subscriptions.require_recurring(tx.get("price", entry["price"], param), param)
+            price = tx.get("price", entry["price"], param)
+            if not entry.get("_scheduled"):  # it was checked when it was put on the schedule
+                subscriptions.require_recurring(price, param)
             prices.unit_amount(price, subscription["currency"])
         if "id" not in entry:
             if price is None:

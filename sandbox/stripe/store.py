@@ -62,6 +62,7 @@ PREFIXES = {
     "refund": "re",
     "setup_intent": "seti",
     "subscription": "sub",
+    "subscription_schedule": "sub_sched",
     "subscription_item": "si",
     "tax_id": "txi",
     "tax_rate": "txr",

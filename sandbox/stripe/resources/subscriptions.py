@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import billing, discounts, lifecycle, proration, taxes
+from sandbox.stripe import billing, discounts, lifecycle, proration, refusals, taxes
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.periods import DAY
@@ -35,9 +35,9 @@ def create(tx: Tx, params: Params) -> Obj:
         )
         refused = error is not None or subscription["status"] == "incomplete"
         if refused and behaviour == "error_if_incomplete":
-            raise _undone(error)
+            raise refusals.undone(error)
         if error is not None and error.error["code"] == "missing":
-            raise _no_payment_method()
+            raise refusals.no_payment_method()
     return subscription
 
 
@@ -57,6 +57,12 @@ def update(tx: Tx, params: Params, subscription: str) -> Obj:
         raise StripeError(
             "A canceled subscription can only update its cancellation_details and metadata.",
             param=next(iter(params)),
+        )
+    if obj["schedule"] and set(params) & {"cancel_at_period_end", "cancel_at"}:
+        raise StripeError(
+            f"The subscription is managed by the subscription schedule `{obj['schedule']}`, and "
+            "updating any cancelation behavior directly is not allowed. Please update the schedule "
+            "instead."
         )
     return apply(tx, obj, params)
 
@@ -197,7 +203,7 @@ def apply(tx: Tx, subscription: Obj, params: Params) -> Obj:
     """`change`, undone when it isn't paid and the caller wants all or nothing."""
     error = change(tx, subscription, params)
     if error is not None and params.get("payment_behavior") == "error_if_incomplete":
-        raise _undone(error)
+        raise refusals.undone(error)
     return subscription
 
 
@@ -235,6 +241,8 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
             error = proration.change(tx, subscription, params)
         _cancel_at_new_end(subscription)
     lifecycle.plan(tx, subscription)
+    for listener in lifecycle.CHANGED:
+        listener(tx, subscription)
     return error
 
 
@@ -367,30 +375,3 @@ def _move_trial(tx: Tx, subscription: Obj, sent: int | str) -> None:
     subscription["trial_start"] = subscription["trial_start"] or tx.now
     for item in lifecycle.items(subscription):
         item["current_period_end"] = sent
-
-
-def _no_payment_method() -> StripeError:
-    return StripeError(
-        "This customer has no attached payment source or default payment method. Please consider "
-        "adding a default payment method.",
-        code="resource_missing",
-    )
-
-
-def _undone(error: CardError | None) -> StripeError:
-    """402, and nothing stays: the caller asked for all or nothing."""
-    if error is None or error.error["code"] == "missing":
-        return (
-            _no_payment_method()
-            if error
-            else StripeError(
-                "Payment for this subscription requires additional user action before it can be "
-                "completed successfully.",
-                status=402,
-                kind="card_error",
-                code="subscription_payment_intent_requires_action",
-            )
-        )
-    refusal = StripeError(str(error), status=402, kind="card_error")
-    refusal.error = error.error
-    return refusal
