@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.stripe import clock, lifecycle
+from sandbox.stripe import clock, lifecycle, taxes
 from sandbox.stripe.api import Api
 from sandbox.stripe.context import Config, Tx
 from sandbox.stripe.contract import Contract
@@ -21,6 +21,7 @@ from sandbox.stripe.resources import (
     account,
     charges,
     checkout,
+    coupons,
     customers,
     events,
     intents,
@@ -29,18 +30,22 @@ from sandbox.stripe.resources import (
     portal,
     prices,
     products,
+    promotion_codes,
     refunds,
+    schedules,
     setup_intents,
     subscription_items,
     subscriptions,
+    tax,
     webhook_endpoints,
 )
 from sandbox.stripe.store import Store
 
 # Importing a family registers its routes and timers.
 FAMILIES = (
-    account, charges, checkout, customers, events, intents, invoices, lifecycle, methods, portal,
-    prices, products, refunds, setup_intents, subscription_items, subscriptions, webhook_endpoints,
+    account, charges, checkout, coupons, customers, events, intents, invoices, lifecycle, methods,
+    portal, prices, products, promotion_codes, refunds, schedules, setup_intents,
+    subscription_items, subscriptions, tax, webhook_endpoints,
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[2] / "tests" / "contracts" / "stripe.json.gz"
 DEFAULT_SECRET = "whsec_" + "sandbox" * 4
@@ -66,7 +71,9 @@ def create_app(
     )
     store = Store(Path(state_dir) / "stripe.sqlite3")
     with store.transaction():
-        webhook_endpoints.ensure_default(Tx(store, config, clock.now(store)))
+        tx = Tx(store, config, clock.now(store))
+        webhook_endpoints.ensure_default(tx)
+        taxes.ensure_rates(tx)
     dispatcher = Dispatcher(store, config)
     api = Api(store, config, dispatcher.wake, [] if checked else None)
     control = Control(api, dispatcher)

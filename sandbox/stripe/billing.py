@@ -1,18 +1,19 @@
 """Invoices as documents and as debts: draft, finalize, collect, retry, give up.
 
-An invoice's arithmetic is a sum: subtotal = its lines; amount_due = total plus the customer's
-balance (negative: credit), never below zero. Whoever cares about the outcome (a subscription)
+amount_due is the total (documents.py) plus the customer's balance (negative: credit), never below
+zero. Whoever cares about the outcome (a subscription)
 registers in PAID or FAILED, so that nothing here knows about subscriptions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from sandbox.stripe import documents
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError
 from sandbox.stripe.periods import DAY
 from sandbox.stripe.registry import on_timer
 from sandbox.stripe.resources import charges, intents
-from sandbox.stripe.store import Obj, new_id
+from sandbox.stripe.store import Obj
 
 FINALIZE_AFTER = 3600
 RETRY_AFTER_DAYS = (3, 5, 7)
@@ -20,54 +21,14 @@ PAID: list[Callable[[Tx, Obj], None]] = []
 FAILED: list[Callable[[Tx, Obj], None]] = []
 
 
-def line(
-    tx: Tx, *, amount: int, currency: str, description: str, period: tuple[int, int], quantity: int,
-    price: Obj | None = None, item: Obj | None = None, proration: bool = False,
-) -> Obj:  # fmt: skip
-    """One invoice line. With an item it belongs to that subscription item."""
-    parent = None
-    if item is not None:
-        details = tx.part(
-            "billing_bill_resource_invoicing_lines_parents_invoice_line_item_subscription_item_parent",
-            proration=proration,
-            subscription=item["subscription"],
-            subscription_item=item["id"],
-        )
-        parent = {
-            "type": "subscription_item_details",
-            "subscription_item_details": details,
-            "invoice_item_details": None,
-        }
-    return tx.part("line_item") | {
-        "id": new_id("line_item"),
-        "object": "line_item",
-        "amount": amount,
-        "currency": currency,
-        "description": description,
-        "discount_amounts": [],
-        "discountable": not proration,
-        "discounts": [],
-        "livemode": False,
-        "metadata": {},
-        "parent": parent,
-        "period": {"start": period[0], "end": period[1]},
-        "pretax_credit_amounts": [],
-        "pricing": _pricing(price, currency) if price else None,
-        "quantity": quantity,
-        "quantity_decimal": str(quantity),
-        "subscription": item["subscription"] if item else None,
-        "subtotal": amount,
-        "taxes": [],
-    }
-
-
 def draft(
     tx: Tx, customer: Obj, lines: list[Obj], *, currency: str, reason: str, period: tuple[int, int],
-    subscription: Obj | None = None,
+    subscription: Obj | None = None, discounts: Sequence[str] = (),
 ) -> Obj:  # fmt: skip
     """A draft that holds the lines, dated now. Announced as `invoice.created`."""
-    invoice = tx.new("invoice", **_document(tx, customer, lines, currency, reason, period))
+    invoice = tx.new("invoice", **documents.blank(tx, customer, currency, reason, period))
     invoice |= {
+        "discounts": list(discounts),
         "lines": listing(lines, f"/v1/invoices/{invoice['id']}/lines"),
         "_hosted": f"{tx.config.base_url}/invoice/{invoice['id']}",
     }
@@ -75,6 +36,8 @@ def draft(
         row["invoice"] = invoice["id"]
     if subscription is not None:
         _belongs(tx, invoice, subscription)
+        invoice["automatic_tax"]["enabled"] = subscription["automatic_tax"]["enabled"]
+    documents.add_up(tx, invoice)
     if customer["currency"] is None:
         with tx.changing(customer, "customer.updated"):
             customer["currency"] = currency
@@ -83,9 +46,14 @@ def draft(
 
 
 def finalize(tx: Tx, invoice: Obj) -> Obj:
-    """Numbers the draft, applies the customer's balance and opens the payment, when one is due."""
+    """Adds the draft up once more, numbers it, applies the customer's balance and opens the
+    payment, when one is due. Tax that can't be known for want of an address is left off."""
     customer = tx.get("customer", invoice["customer"])
     tx.unschedule(invoice, "invoice.finalize")
+    documents.add_up(tx, invoice)
+    if invoice["automatic_tax"]["status"] == "requires_location_inputs":
+        reason = "finalization_requires_location_inputs"
+        invoice["automatic_tax"] |= {"enabled": False, "disabled_reason": reason}
     with tx.changing(customer, "customer.updated" if customer["balance"] else None):
         invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
         customer["next_invoice_sequence"] += 1
@@ -301,64 +269,3 @@ def _belongs(tx: Tx, invoice: Obj, subscription: Obj) -> None:
     invoice["collection_method"] = subscription["collection_method"]
     if subscription["collection_method"] == "send_invoice":
         invoice["due_date"] = tx.now + (subscription["days_until_due"] or 0) * DAY
-
-
-def _pricing(price: Obj, currency: str) -> Obj:
-    from sandbox.stripe.resources import prices
-
-    return {
-        "type": "price_details",
-        "price_details": {"price": price["id"], "product": price["product"]},
-        "unit_amount_decimal": format(prices.unit_amount(price, currency).normalize(), "f"),
-    }
-
-
-# What every new invoice says alike. Lists are made anew for each.
-_UNPAID = {
-    "account_country": "US",
-    "account_name": "Harbor Sandbox",
-    "amount_overpaid": 0,
-    "amount_paid": 0,
-    "amount_paid_off_stripe": 0,
-    "amount_shipping": 0,
-    "attempt_count": 0,
-    "attempted": False,
-    "auto_advance": True,
-    "collection_method": "charge_automatically",
-    "post_payment_credit_notes_amount": 0,
-    "pre_payment_credit_notes_amount": 0,
-    "starting_balance": 0,
-    "status": "draft",
-    "_subscription": None,
-}
-_LISTS = (
-    "customer_tax_ids", "default_tax_rates", "discounts", "total_discount_amounts",
-    "total_pretax_credit_amounts", "total_taxes",
-)  # fmt: skip
-_OF_CUSTOMER = ("address", "email", "name", "phone", "tax_exempt")
-
-
-def _document(
-    tx: Tx, customer: Obj, lines: list[Obj], currency: str, reason: str, period: tuple[int, int]
-) -> Obj:
-    """The fields of an invoice that has not been finalized."""
-    total = sum(row["amount"] for row in lines)
-    due = ("amount_due", "amount_remaining")
-    totals = ("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax")
-    return {
-        **_UNPAID,
-        **{name: [] for name in _LISTS},
-        **{f"customer_{name}": customer[name] for name in _OF_CUSTOMER},
-        **dict.fromkeys(due, max(total, 0)),
-        **dict.fromkeys(totals, total),
-        "automatic_tax": tx.part("automatic_tax", enabled=False),
-        "billing_reason": reason,
-        "currency": currency,
-        "customer": customer["id"],
-        "issuer": {"type": "self"},
-        "metadata": {},
-        "payment_settings": tx.part("invoices_payment_settings"),
-        "period_start": period[0],
-        "period_end": period[1],
-        "status_transitions": tx.part("invoices_resource_status_transitions"),
-    }

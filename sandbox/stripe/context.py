@@ -70,7 +70,7 @@ class Tx:
         return event
 
     def _build(self, kind: str, fields: Obj) -> Obj:
-        base: Obj = {"id": new_id(kind), "object": kind}
+        base: Obj = {"id": fields.get("id") or new_id(kind), "object": kind}
         obj = base | self.part(kind) | {"created": self.now, "livemode": False} | fields
         for name in _UNSTAMPED.get(kind, ()):
             obj.pop(name)

@@ -33,7 +33,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from sandbox.stripe import clock, deliveries, faults
+from sandbox.stripe import clock, deliveries, faults, taxes
 from sandbox.stripe.api import Api
 from sandbox.stripe.context import Tx, public
 from sandbox.stripe.dispatcher import Dispatcher
@@ -99,6 +99,7 @@ class Control:
         with self.api.store.transaction():
             self.api.store.clear()
             webhook_endpoints.ensure_default(self._tx())
+            taxes.ensure_rates(self._tx())
         self.api.counters.clear()
         self._forget_violations()
         return JSONResponse({"reset": True})

@@ -1,5 +1,6 @@
 """expand[]: replaces ids by the objects they name, along dotted paths, four levels deep."""
 
+import copy
 from typing import Any
 
 from sandbox.stripe.context import Tx, public
@@ -13,7 +14,7 @@ DEPTH = 4
 def expand(tx: Tx, obj: Obj, paths: list[str]) -> Obj:
     """A public copy of `obj` with the asked-for parts filled in. Raises `InvalidParameters` for a
     path that leads nowhere."""
-    shown: Obj = public(obj)
+    shown = copy.deepcopy(obj)
     for path in paths:
         steps = path.split(".")
         if sum(step != "data" for step in steps) > DEPTH:
@@ -21,7 +22,8 @@ def expand(tx: Tx, obj: Obj, paths: list[str]) -> Obj:
                 f"You cannot expand more than {DEPTH} levels of a property: {path}", param="expand"
             )
         _walk(tx, shown, steps, path)
-    return shown
+    result: Obj = public(shown)
+    return result
 
 
 def _walk(tx: Tx, node: Any, steps: list[str], path: str) -> None:
@@ -39,9 +41,9 @@ def _walk(tx: Tx, node: Any, steps: list[str], path: str) -> None:
         found = tx.store.find(value)
         if found is None:
             raise _refused(name, path)
-        value = public(found)
+        value = copy.deepcopy(found)
     elif isinstance(value, list) and value and isinstance(value[0], str):
-        value = [public(tx.store.find(item) or item) for item in value]
+        value = [copy.deepcopy(tx.store.find(item) or item) for item in value]
     if value is not None or name in node:
         node[name] = value
     _walk(tx, value, rest, path)
@@ -51,7 +53,7 @@ def _value(tx: Tx, node: Obj, name: str, path: str) -> Any:
     included = INCLUDABLE.get((node.get("object", ""), name))
     if included is not None and node.get(name) is None:
         whole = tx.store.find(node["id"]) if "id" in node else None
-        return public(included(tx, whole or node))
+        return copy.deepcopy(included(tx, whole or node))
     if name in node:
         return node[name]
     if tx.config.contract.expandable(str(node.get("object", "")), name) and "object" in node:

@@ -35,6 +35,18 @@ def field(name: str, label: str, value: str = "", kind: str = "text", hint: str 
     )
 
 
+def choice(name: str, label: str, options: list[tuple[str, str]], chosen: str = "") -> str:
+    shown = "".join(
+        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>'
+        f"{escape(text)}</option>"
+        for value, text in options
+    )
+    return (
+        f'<div class="field"><label for="{name}">{escape(label)}</label>'
+        f'<select id="{name}" name="{name}">{shown}</select></div>'
+    )
+
+
 def form(action: str, body: str) -> str:
     return f'<form method="post" action="{escape(action)}">{body}</form>'
 

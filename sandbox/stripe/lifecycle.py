@@ -10,9 +10,9 @@ Simplified against Stripe: renewals are always collected an hour after the draft
 after 3, 5 and 7 days.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sandbox.stripe import billing
+from sandbox.stripe import billing, discounts, documents, rating
 from sandbox.stripe.context import Tx
 from sandbox.stripe.money import TIMES
 from sandbox.stripe.periods import DAY, period_end
@@ -26,6 +26,10 @@ EXPIRE_INCOMPLETE_AFTER = 23 * 3600
 NOTICE = 3 * DAY
 UPCOMING = 7 * DAY
 UPDATED = "customer.subscription.updated"
+# Who is told before a renewal, after a change and at the end (schedules).
+RENEWING: list[Callable[[Tx, Obj], None]] = []
+CHANGED: list[Callable[[Tx, Obj], None]] = []
+ENDING: list[Callable[[Tx, Obj], None]] = []
 
 
 def begin(tx: Tx, subscription: Obj, extra: Sequence[Obj] = ()) -> Obj:
@@ -35,7 +39,7 @@ def begin(tx: Tx, subscription: Obj, extra: Sequence[Obj] = ()) -> Obj:
     trial = subscription["trial_end"] is not None
     waits = not trial and subscription["collection_method"] == "charge_automatically"
     subscription["status"] = "trialing" if trial else "incomplete" if waits else "active"
-    lines = [_period_line(tx, subscription, item, trial=trial) for item in items(subscription)]
+    lines = [period_line(tx, subscription, item, trial=trial) for item in items(subscription)]
     lines += extra
     tx.emit("customer.subscription.created", subscription)
     invoice = _invoice(tx, subscription, lines, "subscription_create")
@@ -88,6 +92,8 @@ def end(tx: Tx, subscription: Obj, *, reason: str | None = "cancellation_request
     }
     subscription["cancellation_details"]["reason"] = reason
     tx.store.save(subscription)
+    for listener in ENDING:
+        listener(tx, subscription)
     for invoice in tx.store.select("invoice", _subscription=subscription["id"]):
         if invoice["status"] in ("open", "draft"):
             billing.stop_collecting(tx, invoice)
@@ -136,13 +142,15 @@ def renew(tx: Tx, subscription: Obj) -> None:
     """Opens the next period of every item whose period ended, with a draft that is collected an
     hour later. An unpaid subscription gets drafts that nobody collects."""
     was_trial = subscription["status"] == "trialing"
-    ended = [item for item in items(subscription) if item["current_period_end"] <= tx.now]
     with tx.changing(subscription, UPDATED):
+        for listener in RENEWING:
+            listener(tx, subscription)
+        ended = [item for item in items(subscription) if item["current_period_end"] <= tx.now]
         if was_trial:
             subscription |= {"status": "active", "billing_cycle_anchor": tx.now}
         for item in ended:
             advance(subscription, item, tx.now)
-        lines = [_period_line(tx, subscription, item) for item in ended]
+        lines = [period_line(tx, subscription, item) for item in ended]
         lines += pending_lines(tx, subscription)
         invoice = _invoice(tx, subscription, lines, "subscription_cycle")
         if subscription["status"] == "unpaid":
@@ -176,7 +184,7 @@ def invoice_now(tx: Tx, subscription: Obj, *, whole_period: bool) -> Obj | None:
     None when there is nothing to bill."""
     lines = pending_lines(tx, subscription)
     if whole_period:
-        lines += [_period_line(tx, subscription, item) for item in items(subscription)]
+        lines += [period_line(tx, subscription, item) for item in items(subscription)]
     return _invoice(tx, subscription, lines, "subscription_update") if lines else None
 
 
@@ -186,14 +194,28 @@ def _invoice(tx: Tx, subscription: Obj, lines: list[Obj], reason: str) -> Obj:
     period = (min(starts, default=tx.now), tx.now)
     invoice = billing.draft(
         tx, customer, lines, currency=subscription["currency"], reason=reason, period=period,
-        subscription=subscription,
+        subscription=subscription, discounts=[d["id"] for d in discounts.current(tx, subscription)],
     )  # fmt: skip
+    discounts.use_up(tx, subscription, invoice)
+    _remember_billed(subscription, lines)
     subscription["latest_invoice"] = invoice["id"]
     tx.store.save(subscription)
     return invoice
 
 
-def _period_line(tx: Tx, subscription: Obj, item: Obj, *, trial: bool = False) -> Obj:
+def _remember_billed(subscription: Obj, lines: list[Obj]) -> None:
+    """What each item's period was billed with, discounts off: a later credit is a part of that."""
+    by_id = {item["id"]: item for item in items(subscription)}
+    for row in lines:
+        details = (row["parent"] or {}).get("subscription_item_details")
+        if details and not details["proration"]:
+            by_id[details["subscription_item"]]["_billed"] = {
+                "amount": rating.net(row),
+                **row["period"],
+            }
+
+
+def period_line(tx: Tx, subscription: Obj, item: Obj, *, trial: bool = False) -> Obj:
     price, currency, quantity = item["price"], subscription["currency"], item["quantity"]
     product = tx.get("product", price["product"])
     whole_price = tx.get("price", price["id"])
@@ -203,7 +225,7 @@ def _period_line(tx: Tx, subscription: Obj, item: Obj, *, trial: bool = False) -
         if trial
         else f"{quantity} {TIMES} {product['name']} ({unit})"
     )
-    return billing.line(
+    return documents.line(
         tx,
         amount=0 if trial else prices.line_amount(whole_price, currency, quantity),
         currency=currency,

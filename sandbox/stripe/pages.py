@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox.stripe import cards, clock, html, paying, portal_page
+from sandbox.stripe import checkout_form, clock, html, paying, portal_page
 from sandbox.stripe.api import Api
 from sandbox.stripe.context import Tx
 from sandbox.stripe.money import TIMES, display
@@ -58,15 +58,12 @@ class Pages:
         return self._checkout_page(session, None)
 
     async def pay(self, request: Request) -> Response:
-        form = await request.form()
-        typed = str(form.get("number") or "").strip()
-        number = typed or str(form.get("card") or "")
-        email, name = str(form.get("email") or ""), str(form.get("name") or "")
+        form = {key: str(value) for key, value in (await request.form()).items()}
         with self.api.store.transaction():
             session = self._find(request, "checkout.session")
             if session is None:
                 return self._gone("This Checkout page does not exist.")
-            outcome = paying.submit(self._tx(), session, number=number, email=email, name=name)
+            outcome = paying.submit(self._tx(), session, form)
         return self._outcome(session, outcome)
 
     async def confirmed(self, request: Request) -> Response:
@@ -135,7 +132,11 @@ class Pages:
             (row["description"], display(row["amount"], currency))
             for row in invoice["lines"]["data"]
         ]
+        off = sum(entry["amount"] for entry in invoice["total_discount_amounts"])
+        taxed = sum(entry["amount"] for entry in invoice["total_taxes"])
         sums = [
+            *([("Discount", -off)] if off else []),
+            *([("Tax", taxed)] if taxed else []),
             ("Total", invoice["total"]),
             ("Paid", invoice["amount_paid"]),
             ("Due", invoice["amount_remaining"]),
@@ -162,7 +163,7 @@ class Pages:
 
     def _checkout_page(self, session: Obj, problem: str | None) -> HTMLResponse:
         status = 402 if problem else 200
-        body = f'<div class="pay">{_summary(session)}{_card_form(session, problem)}</div>'
+        body = f'<div class="pay">{_summary(session)}{checkout_form.render(session, problem)}</div>'
         return html.page(self._base, "Checkout", body, status)
 
     def _outcome(self, session: Obj, outcome: paying.Outcome) -> Response:
@@ -188,9 +189,13 @@ class Pages:
 def _summary(session: Obj) -> str:
     currency = session["currency"]
     lines = [
-        (f"{row['quantity']} {TIMES} {row['description']}", display(row["amount_total"], currency))
+        (
+            f"{row['quantity']} {TIMES} {row['description']}",
+            display(row["amount_subtotal"], currency),
+        )
         for row in session["_line_items"]
     ]
+    lines += _parts(session)
     total = display(session["amount_total"], currency) if currency else "Save a card"
     days = session["_subscription_data"].get("trial_period_days")
     trial = f'<p class="soft">{days} days free, then {_renewal(session)}</p>' if days else ""
@@ -202,35 +207,17 @@ def _summary(session: Obj) -> str:
     )
 
 
+def _parts(session: Obj) -> list[tuple[str, str]]:
+    """Discount and tax, when there is some."""
+    details = session["total_details"]
+    parts = [("Discount", -details["amount_discount"]), ("Tax", details["amount_tax"])]
+    return [(label, display(amount, session["currency"])) for label, amount in parts if amount]
+
+
 def _renewal(session: Obj) -> str:
     rows = [row for row in session["_line_items"] if row["price"]["type"] == "recurring"]
     amount = display(sum(row["amount_total"] for row in rows), session["currency"])
     return f"{amount} every {rows[0]['price']['recurring']['interval']}"
-
-
-def _card_form(session: Obj, problem: str | None) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="card" value="{card.number}"'
-        f"{' checked' if position == 0 else ''}><span>{escape(card.label)}</span>"
-        f"<code>{card.number}</code></label>"
-        for position, card in enumerate(cards.CARDS)
-    )
-    known = session["customer_email"]
-    email = "" if session["customer"] or known else html.field("email", "Email", kind="email")
-    verb = {"subscription": "Subscribe", "payment": "Pay", "setup": "Save card"}[session["mode"]]
-    if session["mode"] == "subscription" and session["amount_total"] == 0:
-        verb = "Start trial"
-    fields = (
-        f'<fieldset class="field"><legend>Test card</legend><div class="cards">{choices}</div>'
-        "</fieldset>"
-        + html.field(
-            "number", "Or another card number", hint="Leave empty to use the choice above."
-        )
-        + html.field("name", "Name on card")
-        + html.button(verb)
-    )
-    inner = html.problem(problem) + html.form("", email + fields)
-    return f'<section class="panel">{inner}</section>'
 
 
 def _day(moment: int) -> str:

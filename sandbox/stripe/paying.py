@@ -6,7 +6,7 @@ declined card leaves them there and the next card pays that same invoice.
 
 from dataclasses import dataclass
 
-from sandbox.stripe import billing, cards, lifecycle
+from sandbox.stripe import billing, cards, cart, documents, lifecycle, taxes
 from sandbox.stripe.context import Tx
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.resources import (
@@ -22,20 +22,31 @@ from sandbox.stripe.store import Obj
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the payer goes next: a URL, or back to the form with words why."""
+    """Where the payer goes next: a URL, or back to the form, with words why when it failed."""
 
     url: str | None = None
     problem: str | None = None
 
 
-def submit(tx: Tx, session: Obj, *, number: str, email: str, name: str) -> Outcome:
-    """The payer pressed Pay with a card. Repeats after a decline reuse what the first made."""
+def submit(tx: Tx, session: Obj, form: dict[str, str]) -> Outcome:
+    """The payer pressed Pay with a card. Repeats after a decline reuse what the first made.
+    Nothing is charged when the sum isn't the one that the page showed (`total`, if it is sent)."""
     if session["status"] != "open":
         return Outcome(problem="This page is no longer active.")
+    problem = _fill_in(tx, session, form)
+    shown = form.get("total", "")
+    if problem is None and form.get("action") != "update":
+        problem = cart.lacks(session)
+    if problem is None and shown and shown != str(session["amount_total"]):
+        problem = "The total has changed. Look at it again, then pay."
+    if problem is not None or form.get("action") == "update":
+        return Outcome(problem=problem)
+    number = form.get("number", "").strip() or form.get("card", "")
     try:
         card = cards.by_number(number) if number else None
     except CardError as error:
         return Outcome(problem=str(error))
+    email, name = form.get("email", ""), form.get("name", "")
     customer = _customer(tx, session, email, name)
     method = methods.from_card(tx, card) if card else None
     if method is not None:
@@ -44,6 +55,15 @@ def submit(tx: Tx, session: Obj, *, number: str, email: str, name: str) -> Outco
         return Outcome(problem="Your card number is incomplete.")
     step = {"subscription": _subscribe, "payment": _pay, "setup": _set_up}[session["mode"]]
     return step(tx, session, customer, method)
+
+
+def _fill_in(tx: Tx, session: Obj, form: dict[str, str]) -> str | None:
+    """Takes over what the form says besides the card; answers what is wrong with it."""
+    word = form.get("promotion_code")
+    problem = None
+    if word is not None and word != session.get("_word", ""):
+        problem = cart.enter_code(tx, session, word)
+    return problem or cart.enter_party(tx, session, form)
 
 
 def confirmed(tx: Tx, session: Obj) -> Outcome:
@@ -75,7 +95,10 @@ def _subscribe(tx: Tx, session: Obj, customer: Obj, method: Obj | None) -> Outco
         outcome = _save_card(tx, session, customer, method)
         if outcome is not None:
             return outcome
-    subscription = _subscription(tx, session, customer)
+    try:
+        subscription = _subscription(tx, session, customer)
+    except StripeError as error:
+        return Outcome(problem=str(error))
     invoice = tx.get("invoice", subscription["latest_invoice"])
     if invoice["status"] == "open":
         if method is None:
@@ -106,10 +129,15 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
         "customer": customer["id"],
         "currency": session["currency"],
         "items": [{"price": row["price"]["id"], "quantity": row["quantity"]} for row in items],
+        "automatic_tax": {"enabled": session["automatic_tax"]["enabled"]},
+        "discounts": session["_entries"],
         "payment_settings": {"save_default_payment_method": "off"},
         **data,
     }
     subscription = subscriptions.build(tx, params)
+    for held in subscription["discounts"]:
+        with tx.changing(tx.get("discount", held)) as discount:
+            discount["checkout_session"] = session["id"]
     extra = [_one_time_line(tx, row) for row in once]
     lifecycle.begin(tx, subscription, extra)
     session["_begun"] = subscription["id"]
@@ -120,7 +148,7 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
 def _one_time_line(tx: Tx, row: Obj) -> Obj:
     price = tx.get("price", row["price"]["id"])
     amount = prices.line_amount(price, row["currency"], row["quantity"])
-    return billing.line(
+    return documents.line(
         tx, amount=amount, currency=row["currency"], description=row["description"],
         period=(tx.now, tx.now), quantity=row["quantity"], price=price,
     )  # fmt: skip
@@ -184,18 +212,26 @@ def _complete(tx: Tx, session: Obj, method: Obj | None) -> Outcome:
         session["setup_intent"] = session["_attempt"]
     if session["mode"] != "setup":
         session["payment_status"] = "paid" if session["amount_total"] else "no_payment_required"
+    ids = [{name: row[name] for name in ("type", "value")} for row in taxes.ids_of(tx, customer)]
     known = {name: customer[name] for name in ("email", "name", "phone", "address", "tax_exempt")}
     session |= {
         "customer": customer["id"],
         "customer_details": tx.part("payment_pages_checkout_session_customer_details")
         | known
-        | {"tax_ids": []},
+        | {"address": session.get("_address") or customer["address"], "tax_ids": ids},
+        **_collected(tx, session),
         "status": "complete",
         "url": None,
     }
     tx.store.save(session)
     tx.emit("checkout.session.completed", session)
     return Outcome(url=success_url(session))
+
+
+def _collected(tx: Tx, session: Obj) -> Obj:
+    name = session.get("_business")
+    part = "payment_pages_checkout_session_collected_information"
+    return {"collected_information": tx.part(part, business_name=name)} if name else {}
 
 
 def _customer(tx: Tx, session: Obj, email: str, name: str) -> Obj:
@@ -206,6 +242,7 @@ def _customer(tx: Tx, session: Obj, email: str, name: str) -> Obj:
         customer = customers.create(tx, {"email": address, "name": name or None})
     else:
         customer = tx.get("customer", known)
+    cart.write_down(tx, session, customer, new=known is None)
     session["_customer"] = customer["id"]
     tx.store.save(session)
     return customer

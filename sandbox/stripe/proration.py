@@ -1,14 +1,15 @@
 """Changing what a subscription consists of, in the middle of a period.
 
-Stripe's rule: credit the unused part of what was paid and charge the remaining part of what
-replaces it, each by the second and rounded to the minor unit. A change of interval begins a new
-period now. On trial nothing was paid, so nothing is prorated.
+Stripe's rule: credit the unused part of what was billed and charge the remaining part of what
+replaces it, each by the second, after discounts, and rounded to the minor unit. So credits never
+exceed what was billed. A change of interval begins a new period now. On trial nothing was billed,
+so nothing is prorated.
 """
 
 import copy
 from datetime import UTC, datetime
 
-from sandbox.stripe import billing, lifecycle
+from sandbox.stripe import billing, discounts, documents, lifecycle, rating
 from sandbox.stripe.context import Tx, public
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.money import TIMES, share
@@ -21,7 +22,7 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
     """Edits the items and settles the difference as `proration_behavior` says. The error is the
     card's, when the change had to be paid at once and wasn't."""
     before = copy.deepcopy(lifecycle.items(subscription))
-    _edit(tx, subscription, params.get("items", []))
+    edit(tx, subscription, params.get("items", []))
     restart = params.get("billing_cycle_anchor") == "now" or _interval_changed(before, subscription)
     behaviour = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date", tx.now)
@@ -46,11 +47,11 @@ def differences(
         new = after.pop(old["id"], None)
         if new is not None and not restart and _same(old, new):
             continue
-        lines.append(_part(tx, subscription, old, old, when, sign=-1))
+        lines.append(_credit(tx, subscription, old, when))
         if new is not None and not restart:
-            lines.append(_part(tx, subscription, new, old, when, sign=1))
+            lines.append(_charge(tx, subscription, new, old, when))
     if not restart:
-        lines += [_part(tx, subscription, new, new, when, sign=1) for new in after.values()]
+        lines += [_charge(tx, subscription, new, new, when) for new in after.values()]
     return [line for line in lines if line["amount"]]
 
 
@@ -58,7 +59,7 @@ def close(tx: Tx, subscription: Obj, *, prorate: bool, now: bool) -> None:
     """The last invoice of a subscription canceled at once: the unused time is credited."""
     if prorate and subscription["status"] in ("active", "past_due"):
         for item in lifecycle.items(subscription):
-            line = _part(tx, subscription, item, item, tx.now, sign=-1)
+            line = _credit(tx, subscription, item, tx.now)
             if line["amount"]:
                 put_aside(tx, subscription, line)
     if now:
@@ -93,7 +94,7 @@ def put_aside(tx: Tx, subscription: Obj, line: Obj) -> None:
     tx.emit("invoiceitem.created", entry)
 
 
-def _edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
+def edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
     from sandbox.stripe.resources import subscriptions
 
     rows = lifecycle.items(subscription)
@@ -101,7 +102,9 @@ def _edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
         price = None
         if "price" in entry:
             param = f"items[{position}][price]"
-            price = subscriptions.require_recurring(tx.get("price", entry["price"], param), param)
+            price = tx.get("price", entry["price"], param)
+            if not entry.get("_scheduled"):  # it was checked when it was put on the schedule
+                subscriptions.require_recurring(price, param)
             prices.unit_amount(price, subscription["currency"])
         if "id" not in entry:
             if price is None:
@@ -143,20 +146,42 @@ def _invoice_now(tx: Tx, subscription: Obj, *, whole_period: bool) -> CardError 
     return billing.collect(tx, invoice, billing.method_for(tx, invoice))
 
 
-def _part(tx: Tx, subscription: Obj, item: Obj, clock: Obj, when: int, *, sign: int) -> Obj:
-    """The share of the item's price for the rest of `clock`'s period, credited or charged."""
+def _credit(tx: Tx, subscription: Obj, item: Obj, when: int) -> Obj:
+    """The unused part of what the item was billed for its period."""
+    billed = item.get("_billed") or {"amount": 0, "start": when, "end": when}
+    start, end = billed["start"], billed["end"]
+    unused = share(billed["amount"], max(end - max(when, start), 0), end - start)
+    return _line(tx, subscription, item, item, when, -unused)
+
+
+def _charge(tx: Tx, subscription: Obj, item: Obj, clock: Obj, when: int) -> Obj:
+    """The item's price for the rest of `clock`'s period, which is what it is now billed for."""
     start, end = clock["current_period_start"], clock["current_period_end"]
-    price = tx.get("price", item["price"]["id"])
+    amount = share(_net_price(tx, subscription, item), max(end - when, 0), end - start)
+    item["_billed"] = {"amount": amount, "start": when, "end": end}
+    return _line(tx, subscription, item, clock, when, amount)
+
+
+def _net_price(tx: Tx, subscription: Obj, item: Obj) -> int:
+    """What a whole period of the item costs beside the others, with the lasting discounts."""
+    rows = lifecycle.items(subscription)
+    lines = [lifecycle.period_line(tx, subscription, row) for row in rows]
+    held = discounts.lasting(tx, discounts.current(tx, subscription))
     currency = subscription["currency"]
-    full = prices.line_amount(price, currency, item["quantity"])
-    amount = sign * share(full, max(end - when, 0), end - start)
+    rating.rate(lines, [discounts.effect(tx, found, currency) for found in held], None)
+    return rating.net(lines[rows.index(item)])
+
+
+def _line(tx: Tx, subscription: Obj, item: Obj, clock: Obj, when: int, amount: int) -> Obj:
+    price = tx.get("price", item["price"]["id"])
     day = datetime.fromtimestamp(when, UTC).strftime("%-d %b %Y")
     name = tx.get("product", price["product"])["name"]
-    words = "Unused time" if sign < 0 else "Remaining time"
+    words = "Unused time" if amount < 0 else "Remaining time"
     count = f"{item['quantity']} {TIMES} " if item["quantity"] > 1 else ""
-    return billing.line(
-        tx, amount=amount, currency=currency, quantity=item["quantity"], price=price, item=item,
-        description=f"{words} on {count}{name} after {day}", period=(when, end), proration=True,
+    return documents.line(
+        tx, amount=amount, currency=subscription["currency"], quantity=item["quantity"],
+        price=price, item=item, description=f"{words} on {count}{name} after {day}",
+        period=(when, clock["current_period_end"]), proration=True,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.stripe.context import Tx, listing
-from sandbox.stripe.errors import InvalidParameters, missing
+from sandbox.stripe.errors import InvalidParameters, StripeError, missing
 from sandbox.stripe.store import Obj
 
 Params = dict[str, Any]
@@ -84,6 +84,13 @@ def assign(obj: Obj, params: Params, *names: str) -> None:
     for name in names:
         if name in params:
             obj[name] = None if params[name] == "" else params[name]
+
+
+def refuse(params: Params, *names: str) -> None:
+    """Says so where Stripe would do something that this sandbox doesn't."""
+    for name in names:
+        if name in params:
+            raise StripeError(f"This sandbox does not do `{name}`.", param=name)
 
 
 def merge_metadata(obj: Obj, params: Params) -> None:

@@ -47,6 +47,7 @@ PREFIXES = {
     "charge": "ch",
     "checkout.session": "cs_test",
     "customer": "cus",
+    "discount": "di",
     "event": "evt",
     "invoice": "in",
     "invoice_payment": "inpay",
@@ -57,10 +58,14 @@ PREFIXES = {
     "payment_method": "pm",
     "price": "price",
     "product": "prod",
+    "promotion_code": "promo",
     "refund": "re",
     "setup_intent": "seti",
     "subscription": "sub",
+    "subscription_schedule": "sub_sched",
     "subscription_item": "si",
+    "tax_id": "txi",
+    "tax_rate": "txr",
     "webhook_endpoint": "we",
 }
 LENGTHS = {"cus": 14, "prod": 14, "si": 14, "cs_test": 58}

@@ -1,5 +1,6 @@
 """The account behind the keys. One account; it is always test mode."""
 
+from sandbox.stripe import taxes
 from sandbox.stripe.context import Tx
 from sandbox.stripe.errors import missing
 from sandbox.stripe.registry import Params, route
@@ -17,7 +18,7 @@ def retrieve_own(tx: Tx, params: Params) -> Obj:
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
         "controller": {"type": "account"},
-        "country": "US",
+        "country": taxes.SELLER,
         "created": 1_700_000_000,
         "default_currency": "usd",
         "details_submitted": True,

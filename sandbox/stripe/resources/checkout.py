@@ -1,5 +1,6 @@
 """Checkout sessions: what the merchant asks for. paying.py does what the payer then does."""
 
+from sandbox.stripe import cart, taxes
 from sandbox.stripe.context import Tx, listing, public
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.periods import DAY
@@ -24,23 +25,19 @@ COPIED = (
 @route("POST", "/v1/checkout/sessions")
 def create(tx: Tx, params: Params) -> Obj:
     mode = _check(params)
-    customer = params.get("customer")
+    named = params.get("customer")
+    customer = None if named is None else customers.existing(tx, named, "customer")
     if customer is not None:
-        customers.existing(tx, customer, "customer")
+        _check_updates(tx, customer, params)
     items, currency = _line_items(tx, params, mode)
-    total = sum(item["amount_total"] for item in items)
-    if _has_trial(params):
-        total = sum(i["amount_total"] for i in items if i["price"]["type"] == "one_time")
     identifier = new_id("checkout.session")
     session = tx.new(
         "checkout.session",
         **_document(tx, params, mode),
         **{name: params[name] for name in COPIED if name in params},
         id=identifier,
-        amount_subtotal=total if items else None,
-        amount_total=total if items else None,
         currency=currency,
-        customer=customer,
+        customer=named,
         customer_creation=_customer_creation(params, mode),
         expires_at=_expiry(tx, params),
         url=f"{tx.config.base_url}/checkout/{identifier}",
@@ -49,7 +46,15 @@ def create(tx: Tx, params: Params) -> Obj:
         _payment_intent_data=params.get("payment_intent_data", {}),
         _setup_intent_data=params.get("setup_intent_data", {}),
         _attempt=None,
+        _trial=_has_trial(params),
+        _discounts=[],
+        _entries=[],
+        _customer_update=params.get("customer_update", {}),
+        _tax_ids=[],
     )
+    if mode != "setup":
+        cart.discount(tx, session, params.get("discounts", []), customer)
+    cart.add_up(tx, session)
     merge_metadata(session, params)
     tx.schedule(session, "session.expire", session["expires_at"])
     return session
@@ -101,14 +106,27 @@ def expire_on_time(tx: Tx, session: Obj) -> None:
 
 @includable("checkout.session", "line_items")
 def line_items(tx: Tx, session: Obj) -> Obj:
-    rows: list[Obj] = public(session["_line_items"])
+    rows: list[Obj] = session["_line_items"]
     return listing(rows, f"/v1/checkout/sessions/{session['id']}/line_items")
 
 
 @includable("", "breakdown")
 def breakdown(tx: Tx, total_details: Obj) -> Obj:
-    """What makes up a session's discount and tax: nothing yet."""
-    return {"discounts": [], "taxes": []}
+    """What makes up a session's discount and tax."""
+    parts: Obj = total_details["_breakdown"]
+    return parts
+
+
+@includable("item", "discounts")
+def item_discounts(tx: Tx, item: Obj) -> list[Obj]:
+    found: list[Obj] = item["_discounts"]
+    return found
+
+
+@includable("item", "taxes")
+def item_taxes(tx: Tx, item: Obj) -> list[Obj]:
+    found: list[Obj] = item["_taxes"]
+    return found
 
 
 def _expire(tx: Tx, session: Obj) -> Obj:
@@ -132,11 +150,39 @@ def _check(params: Params) -> str:
         )
     if "customer" in params and "customer_email" in params:
         raise StripeError("You may only specify one of these parameters: customer, customer_email.")
+    if "discounts" in params and "allow_promotion_codes" in params:
+        raise StripeError(
+            "You may only specify one of these parameters: allow_promotion_codes, discounts."
+        )
+    if len(params.get("discounts", [])) > 1:
+        raise StripeError("You may only specify one discount.", param="discounts")
+    if "customer_update" in params and "customer" not in params:
+        raise StripeError(
+            "`customer_update` can only be used with `customer`.", param="customer_update"
+        )
     if mode != "subscription" and "subscription_data" in params:
         raise StripeError(
             f"You can not pass `subscription_data` in `{mode}` mode.", param="subscription_data"
         )
     return str(mode)
+
+
+def _check_updates(tx: Tx, customer: Obj, params: Params) -> None:
+    """Tax needs to know, and may have to write down, who an existing customer is and where."""
+    updates = params.get("customer_update", {})
+    taxed = params.get("automatic_tax", {}).get("enabled")
+    if taxed and updates.get("address") != "auto" and taxes.of_customer(tx, customer) is None:
+        raise StripeError(
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a "
+            "valid address to the Customer or set `customer_update[address]` to 'auto' to save the "
+            "address entered in Checkout to the Customer.",
+            code="customer_tax_location_invalid",
+        )
+    if params.get("tax_id_collection", {}).get("enabled") and updates.get("name") != "auto":
+        raise StripeError(
+            "Tax ID collection requires updating business name on the customer. To enable tax ID "
+            "collection for an existing customer, please set `customer_update[name]` to `auto`."
+        )
 
 
 def _line_items(tx: Tx, params: Params, mode: str) -> tuple[list[Obj], str | None]:
@@ -202,9 +248,11 @@ def _item(tx: Tx, price: Obj, quantity: int, currency: str) -> Obj:
 
 def _document(tx: Tx, params: Params, mode: str) -> Obj:
     page_part = "payment_pages_checkout_session_"
+    ids = params.get("tax_id_collection")
     trial_free = mode == "subscription" and "payment_method_collection" not in params
     return {
-        "automatic_tax": tx.part(f"{page_part}automatic_tax", enabled=False),
+        "automatic_tax": taxes.setting(tx, f"{page_part}automatic_tax", params),
+        **({"tax_id_collection": {"required": "never", **ids}} if ids else {}),
         "custom_fields": [],
         "custom_text": tx.part(f"{page_part}custom_text"),
         "metadata": {},
@@ -215,7 +263,6 @@ def _document(tx: Tx, params: Params, mode: str) -> Obj:
         "phone_number_collection": {"enabled": False},
         "shipping_options": [],
         "status": "open",
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": params.get("ui_mode", "hosted_page"),
         **({"payment_method_collection": "always"} if trial_free else {}),
     }

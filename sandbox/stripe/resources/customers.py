@@ -1,5 +1,6 @@
 """Customers. A deleted one stays retrievable as `{"deleted": true}` and loses its subscriptions."""
 
+from sandbox.stripe import taxes
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.registry import Params, assign, given, includable, merge_metadata, page, route
@@ -29,6 +30,7 @@ def create(tx: Tx, params: Params) -> Obj:
     )
     _assign(tx, customer, params)
     tx.emit("customer.created", customer)
+    _tell_tax(tx, customer, params)
     if "payment_method" in params:
         method = methods.attach_to(tx, params["payment_method"], customer)
         with tx.changing(customer, "customer.updated"):
@@ -55,6 +57,7 @@ def update(tx: Tx, params: Params, customer: str) -> Obj:
         if default:
             require_attached(tx, default, obj)
             obj["invoice_settings"]["default_payment_method"] = default
+    _tell_tax(tx, obj, params)
     return obj
 
 
@@ -100,7 +103,24 @@ def sources(tx: Tx, customer: Obj) -> Obj:
 
 @includable("customer", "tax_ids")
 def tax_ids(tx: Tx, customer: Obj) -> Obj:
-    return listing([], f"/v1/customers/{customer['id']}/tax_ids")
+    rows = taxes.ids_of(tx, customer)[::-1]
+    return listing(rows, f"/v1/customers/{customer['id']}/tax_ids")
+
+
+@includable("customer", "tax")
+def tax(tx: Tx, customer: Obj) -> Obj:
+    found = taxes.of_customer(tx, customer)
+    address = customer["address"] or {}
+    place = {"country": address.get("country"), "source": "billing_address"}
+    status = "unrecognized_location"
+    if found is not None:
+        status = "not_collecting" if found.reason == "not_collecting" else "supported"
+    return {
+        "automatic_tax": status,
+        "ip_address": None,
+        "location": place | {"state": address.get("state")} if found else None,
+        "provider": "stripe",
+    }
 
 
 @includable("customer", "subscriptions")
@@ -132,6 +152,15 @@ def require_attached(tx: Tx, method: str, customer: Obj) -> Obj:
             param="invoice_settings[default_payment_method]",
         )
     return obj
+
+
+def _tell_tax(tx: Tx, customer: Obj, params: Params) -> None:
+    from sandbox.stripe.resources import tax as tax_family
+
+    for entry in params.get("tax_id_data", ()):
+        tax_family.add(tx, customer, entry["type"], entry["value"])
+    if params.get("tax", {}).get("validate_location") == "immediately":
+        taxes.require_place(tx, customer)
 
 
 def _assign(tx: Tx, customer: Obj, params: Params) -> None:

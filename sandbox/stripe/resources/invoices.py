@@ -1,5 +1,7 @@
 """The invoice API. Invoices are made by subscriptions; billing.py knows how they live."""
 
+from collections.abc import Callable
+
 from sandbox.stripe import billing, preview
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import StripeError
@@ -10,10 +12,16 @@ from sandbox.stripe.registry import (
     includable,
     merge_metadata,
     page,
+    refuse,
     route,
 )
-from sandbox.stripe.resources import customers, methods, subscriptions
+from sandbox.stripe.resources import customers, methods, subscriptions, tax
 from sandbox.stripe.store import Obj
+
+# What a preview could hold at Stripe and doesn't here.
+UNSEEN = (
+    "invoice_items", "on_behalf_of", "preview_mode", "schedule", "schedule_details",
+)  # fmt: skip
 
 
 @route("GET", "/v1/invoices/{invoice}")
@@ -94,9 +102,14 @@ def mark_uncollectible(tx: Tx, params: Params, invoice: str) -> Obj:
 @route("POST", "/v1/invoices/create_preview")
 def create_preview(tx: Tx, params: Params) -> Obj:
     """The next invoice of a subscription, changed as asked; or the first one of a new one."""
-    details = params.get("subscription_details", {})
+    refuse(params, *UNSEEN)
+    details = {
+        **params.get("subscription_details", {}),
+        **given(params, "discounts", "automatic_tax"),
+    }
+    with_customer = _pretending(params.get("customer_details", {}))
     if "subscription" in params:
-        return _preview_change(tx, params["subscription"], details)
+        return _preview_change(tx, params["subscription"], details, with_customer)
     if "customer" not in params or "items" not in details:
         raise StripeError(
             "You must provide `subscription`, or `customer` and `subscription_details[items]`.",
@@ -108,6 +121,7 @@ def create_preview(tx: Tx, params: Params) -> Obj:
     def start(imagined: Tx) -> Obj:
         from sandbox.stripe import lifecycle
 
+        with_customer(imagined, customers.existing(imagined, params["customer"], "customer"))
         return lifecycle.begin(imagined, subscriptions.build(imagined, wanted))
 
     return preview.imagined(tx, start)
@@ -155,18 +169,44 @@ def confirmation_secret(tx: Tx, invoice: Obj) -> Obj | None:
     return {"type": "payment_intent", "client_secret": intent["client_secret"]}
 
 
-def _preview_change(tx: Tx, identifier: str, details: Params) -> Obj:
+def _pretending(sent: Params) -> Callable[[Tx, Obj], None]:
+    """What gives a customer, in a preview, the address and tax ids that were sent."""
+    refuse(sent, "shipping")
+
+    def pretend(tx: Tx, customer: Obj) -> None:
+        address = sent.get("address")
+        if address is not None:
+            customer["address"] = tx.part("address") | address if address else None
+        customer["tax_exempt"] = sent.get("tax_exempt") or customer["tax_exempt"]
+        for entry in sent.get("tax_ids", ()):
+            tax.add(tx, customer, entry["type"], entry["value"])
+        tx.store.save(customer)
+
+    return pretend
+
+
+def _preview_change(
+    tx: Tx, identifier: str, details: Params, with_customer: Callable[[Tx, Obj], None]
+) -> Obj:
     subscription = tx.get("subscription", identifier, "subscription")
-    if not details:
-        return preview.upcoming(tx, subscription)
-    known = {"items", "proration_behavior", "proration_date", "billing_cycle_anchor", "trial_end"}
+    known = {
+        "items",
+        "automatic_tax",
+        "discounts",
+        "proration_behavior",
+        "proration_date",
+        "billing_cycle_anchor",
+        "trial_end",
+    }
     wanted = {name: details[name] for name in known | {"cancel_at_period_end"} if name in details}
     at_once = details.get("proration_behavior") == "always_invoice"
     before = subscription["latest_invoice"]
 
     def after_change(imagined: Tx) -> Obj:
         copy = imagined.get("subscription", identifier)
-        subscriptions.change(imagined, copy, wanted)
+        with_customer(imagined, imagined.get("customer", copy["customer"]))
+        if wanted:
+            subscriptions.change(imagined, copy, wanted)
         if copy["latest_invoice"] == before and not at_once:
             return preview.upcoming(imagined, copy)
         return imagined.get("invoice", copy["latest_invoice"])

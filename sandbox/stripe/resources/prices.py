@@ -113,6 +113,12 @@ def unit_amount(price: Obj, currency: str) -> Decimal:
     return Decimal(exact if exact is not None else source["unit_amount"] or 0)
 
 
+def tax_behavior(price: Obj, currency: str) -> str:
+    own = currency == price["currency"]
+    source = price if own else price["_currency_options"].get(currency, price)
+    return str(source["tax_behavior"] or "unspecified")
+
+
 def line_amount(price: Obj, currency: str, quantity: int) -> int:
     """What `quantity` units cost: one rounding, half up, on the total."""
     return whole(unit_amount(price, currency) * quantity)

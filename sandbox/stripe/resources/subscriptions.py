@@ -2,15 +2,19 @@
 
 from typing import Any
 
-from sandbox.stripe import billing, lifecycle, proration
+from sandbox.stripe import billing, discounts, lifecycle, proration, refusals, taxes
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.periods import DAY
-from sandbox.stripe.registry import Params, assign, given, merge_metadata, page, route
+from sandbox.stripe.registry import Params, assign, given, merge_metadata, page, refuse, route
 from sandbox.stripe.resources import customers, prices
 from sandbox.stripe.store import Obj, new_id
 
 UPDATED = lifecycle.UPDATED
+UNDONE = (
+    "add_invoice_items", "backdate_start_date", "billing_cycle_anchor_config", "billing_schedules",
+    "billing_thresholds", "default_tax_rates", "pending_invoice_item_interval",
+)  # fmt: skip
 
 
 @route("POST", "/v1/subscriptions")
@@ -31,9 +35,9 @@ def create(tx: Tx, params: Params) -> Obj:
         )
         refused = error is not None or subscription["status"] == "incomplete"
         if refused and behaviour == "error_if_incomplete":
-            raise _undone(error)
+            raise refusals.undone(error)
         if error is not None and error.error["code"] == "missing":
-            raise _no_payment_method()
+            raise refusals.no_payment_method()
     return subscription
 
 
@@ -54,6 +58,12 @@ def update(tx: Tx, params: Params, subscription: str) -> Obj:
             "A canceled subscription can only update its cancellation_details and metadata.",
             param=next(iter(params)),
         )
+    if obj["schedule"] and set(params) & {"cancel_at_period_end", "cancel_at"}:
+        raise StripeError(
+            f"The subscription is managed by the subscription schedule `{obj['schedule']}`, and "
+            "updating any cancelation behavior directly is not allowed. Please update the schedule "
+            "instead."
+        )
     return apply(tx, obj, params)
 
 
@@ -73,6 +83,17 @@ def cancel(tx: Tx, params: Params, subscription: str) -> Obj:
             tx, obj, prorate=bool(params.get("prorate")), now=bool(params.get("invoice_now"))
         )
     return lifecycle.end(tx, obj)
+
+
+@route("DELETE", "/v1/subscriptions/{subscription_exposed_id}/discount")
+def delete_discounts(tx: Tx, params: Params, subscription: str) -> Obj:
+    obj = tx.get("subscription", subscription)
+    if not obj["discounts"]:
+        raise StripeError("This subscription has no discount.", code="resource_missing", status=404)
+    gone = tx.get("discount", obj["discounts"][-1])
+    with tx.changing(obj, UPDATED):
+        discounts.drop(tx, obj, lambda discount: discount["id"] in obj["discounts"])
+    return {name: value for name, value in gone.items() if name != "end"} | {"deleted": True}
 
 
 @route("POST", "/v1/subscriptions/{subscription}/resume")
@@ -110,6 +131,7 @@ def build(tx: Tx, params: Params) -> Obj:
     customer = customers.existing(tx, params["customer"], "customer")
     if not params.get("items"):
         raise StripeError("Missing required param: items.", code="parameter_missing", param="items")
+    _check(tx, customer, params)
     chosen = [_price(tx, entry, position) for position, entry in enumerate(params["items"])]
     currency = params.get("currency") or chosen[0]["currency"]
     _check_currency(tx, customer, currency)
@@ -139,7 +161,16 @@ def build(tx: Tx, params: Params) -> Obj:
         subscription["default_payment_method"] = method["id"]
     merge_metadata(subscription, params)
     _cancel_at(tx, subscription, params)
+    _discount(tx, subscription, params)
     return subscription
+
+
+def _check(tx: Tx, customer: Obj, params: Params) -> None:
+    refuse(params, *UNDONE)
+    for entry in params["items"]:
+        refuse(entry, "discounts", "tax_rates", "billing_thresholds")
+    if params.get("automatic_tax", {}).get("enabled"):
+        taxes.require_place(tx, customer)
 
 
 def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
@@ -172,13 +203,14 @@ def apply(tx: Tx, subscription: Obj, params: Params) -> Obj:
     """`change`, undone when it isn't paid and the caller wants all or nothing."""
     error = change(tx, subscription, params)
     if error is not None and params.get("payment_behavior") == "error_if_incomplete":
-        raise _undone(error)
+        raise refusals.undone(error)
     return subscription
 
 
 def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
     """Applies an update: one `customer.subscription.updated`, whatever it consists of."""
     error = None
+    refuse(params, *UNDONE)
     with tx.changing(subscription, UPDATED):
         assign(
             subscription,
@@ -203,11 +235,30 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
         _cancel_at(tx, subscription, params)
         if "trial_end" in params:
             _move_trial(tx, subscription, params["trial_end"])
+        _discount(tx, subscription, params)
+        _automatic_tax(tx, subscription, params)
         if "items" in params or params.get("billing_cycle_anchor") == "now":
             error = proration.change(tx, subscription, params)
         _cancel_at_new_end(subscription)
     lifecycle.plan(tx, subscription)
+    for listener in lifecycle.CHANGED:
+        listener(tx, subscription)
     return error
+
+
+def _discount(tx: Tx, subscription: Obj, params: Params) -> None:
+    if "discounts" in params:
+        rows = lifecycle.items(subscription)
+        subtotal = sum(lifecycle.period_line(tx, subscription, row)["amount"] for row in rows)
+        discounts.redeem(tx, subscription, params["discounts"] or [], subtotal)
+
+
+def _automatic_tax(tx: Tx, subscription: Obj, params: Params) -> None:
+    if "automatic_tax" in params:
+        chosen = taxes.setting(tx, "subscription_automatic_tax", params)
+        subscription["automatic_tax"] = chosen
+        if chosen["enabled"]:
+            taxes.require_place(tx, tx.get("customer", subscription["customer"]))
 
 
 def _price(tx: Tx, entry: Obj, position: int) -> Obj:
@@ -259,7 +310,7 @@ def _document(tx: Tx, params: Params) -> Obj:
     settings = tx.part("subscriptions_resource_payment_settings", save_default_payment_method="off")
     missing = {"end_behavior": {"missing_payment_method": "create_invoice"}}
     return {
-        "automatic_tax": tx.part("subscription_automatic_tax", enabled=False),
+        "automatic_tax": taxes.setting(tx, "subscription_automatic_tax", params),
         "billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "included"}},
         "billing_schedules": [],
         "cancel_at_period_end": False,
@@ -324,30 +375,3 @@ def _move_trial(tx: Tx, subscription: Obj, sent: int | str) -> None:
     subscription["trial_start"] = subscription["trial_start"] or tx.now
     for item in lifecycle.items(subscription):
         item["current_period_end"] = sent
-
-
-def _no_payment_method() -> StripeError:
-    return StripeError(
-        "This customer has no attached payment source or default payment method. Please consider "
-        "adding a default payment method.",
-        code="resource_missing",
-    )
-
-
-def _undone(error: CardError | None) -> StripeError:
-    """402, and nothing stays: the caller asked for all or nothing."""
-    if error is None or error.error["code"] == "missing":
-        return (
-            _no_payment_method()
-            if error
-            else StripeError(
-                "Payment for this subscription requires additional user action before it can be "
-                "completed successfully.",
-                status=402,
-                kind="card_error",
-                code="subscription_payment_intent_requires_action",
-            )
-        )
-    refusal = StripeError(str(error), status=402, kind="card_error")
-    refusal.error = error.error
-    return refusal
