@@ -256,7 +256,7 @@ def _person(
 ) -> QuerySet[Any]:
     """Filter by what a lead is wherever it stands."""
     if found is not None:
-        rows = rows.filter(OneOf(F(number), Value(found.ids))) if found.ids else rows.none()
+        rows = rows.filter(OneOf(F(number), Value(found.ids)))
     if filters.tag is not None:
         tagged = LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag)
         rows = rows.filter(**{f"{number}__in": tagged.values("lead_id")})

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from leads import connections
 from leads.ingest import leads, messages
@@ -134,6 +136,17 @@ def test_one_backfill_at_a_time(web: Client, account: Make) -> None:
 def emails(web: Client, brand: Any, query: str = "") -> list[str]:
     rows = web.get(url(brand, f"leads/{query}")).context["rows"]
     return [row["lead"].email for row in rows]
+
+
+def test_the_list_asks_little_and_looks_words_up_once(web: Client, stocked: Any) -> None:
+    web.get(url(stocked, "leads/"))
+    for query, most in (("", 13), ("?q=company&since=2020-01-01", 16)):
+        with CaptureQueriesContext(connection) as asked:
+            assert web.get(url(stocked, f"leads/{query}")).status_code == 200
+        said = [each["sql"] for each in asked.captured_queries if " FROM " in each["sql"]]
+        assert len(said) <= most, said
+        assert sum("leads_find" in sql for sql in said) == bool(query)
+        assert not any('"custom"' in sql for sql in said), said
 
 
 def test_the_list_pages_by_key_both_ways(web: Client, stocked: Any) -> None:

@@ -177,7 +177,7 @@ PAIRS = {
     "category, unsubscribed: none": Filters(category=7, unsubscribed=True),
     "replied, unsubscribed: none": Filters(replied=True, unsubscribed=True),
 }
-DAYS = {"since": date(2026, 1, 5), "until": date(2026, 1, 7)}
+DAYS: dict[str, Any] = {"since": date(2026, 1, 5), "until": date(2026, 1, 7)}
 
 
 @pytest.mark.parametrize("name", [*ALONE, *PAIRS])
@@ -196,7 +196,7 @@ def test_each_filter_and_each_pair_walks_one_index(full: Any, name: str) -> None
     assert search.page(full.pk, filters).rows or "no" in name
 
 
-PLACED = (
+PLACED: tuple[dict[str, Any], ...] = (
     {}, {"status": "STARTED"}, {"status": "BLOCKED"}, {"category": 6}, {"category": 99},
     {"replied": True}, {"replied": True, **DAYS}, {"status": "STARTED", **DAYS},
 )  # fmt: skip
