@@ -26,6 +26,7 @@ from sandbox.stripe.resources import (
     events,
     intents,
     invoices,
+    meters,
     methods,
     portal,
     prices,
@@ -43,8 +44,8 @@ from sandbox.stripe.store import Store
 
 # Importing a family registers its routes and timers.
 FAMILIES = (
-    account, charges, checkout, coupons, customers, events, intents, invoices, lifecycle, methods,
-    portal, prices, products, promotion_codes, refunds, schedules, setup_intents,
+    account, charges, checkout, coupons, customers, events, intents, invoices, lifecycle, meters,
+    methods, portal, prices, products, promotion_codes, refunds, schedules, setup_intents,
     subscription_items, subscriptions, tax, webhook_endpoints,
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[2] / "tests" / "contracts" / "stripe.json.gz"

@@ -146,7 +146,7 @@ def _line(tx: Tx, row: Obj, currency: str) -> Obj:
     price = tx.get("price", row["price"]["id"])
     return documents.line(
         tx, amount=row["amount_subtotal"], currency=currency, description=row["description"],
-        period=(tx.now, tx.now), quantity=row["quantity"], price=price,
+        period=(tx.now, tx.now), quantity=row["quantity"] or 0, price=price,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Invoices on paper: their lines and their sums. What happens to them is in billing.py."""
 
-from sandbox.stripe import discounts, rating, taxes
+from sandbox.stripe import discounts, rating, taxes, usage
 from sandbox.stripe.context import Tx
 from sandbox.stripe.resources import prices
 from sandbox.stripe.store import Obj, new_id
@@ -49,8 +49,11 @@ def line(
 
 
 def add_up(tx: Tx, invoice: Obj) -> None:
-    """Discounts, tax and sums of a draft, from its lines. Safe to repeat."""
+    """Usage, discounts, tax and sums of a draft, from its lines. Safe to repeat."""
     rows = invoice["lines"]["data"]
+    for row in rows:
+        if "_usage" in row:
+            row.update(usage.counted(tx, row))
     held = [tx.get("discount", identifier) for identifier in invoice["discounts"]]
     effects = [discounts.effect(tx, discount, invoice["currency"]) for discount in held]
     rating.rate(rows, effects, taxes.of_invoice(tx, invoice))
@@ -59,10 +62,11 @@ def add_up(tx: Tx, invoice: Obj) -> None:
 
 
 def _pricing(price: Obj, currency: str) -> Obj:
+    unit = format(prices.unit_amount(price, currency).normalize(), "f")
     return {
         "type": "price_details",
         "price_details": {"price": price["id"], "product": price["product"]},
-        "unit_amount_decimal": format(prices.unit_amount(price, currency).normalize(), "f"),
+        "unit_amount_decimal": None if price["billing_scheme"] == "tiered" else unit,
     }
 
 

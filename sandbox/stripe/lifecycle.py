@@ -12,7 +12,7 @@ after 3, 5 and 7 days.
 
 from collections.abc import Callable, Sequence
 
-from sandbox.stripe import billing, discounts, documents, rating
+from sandbox.stripe import billing, discounts, documents, rating, usage
 from sandbox.stripe.context import Tx
 from sandbox.stripe.money import TIMES
 from sandbox.stripe.periods import DAY, period_end
@@ -39,7 +39,7 @@ def begin(tx: Tx, subscription: Obj, extra: Sequence[Obj] = ()) -> Obj:
     trial = subscription["trial_end"] is not None
     waits = not trial and subscription["collection_method"] == "charge_automatically"
     subscription["status"] = "trialing" if trial else "incomplete" if waits else "active"
-    lines = [period_line(tx, subscription, item, trial=trial) for item in items(subscription)]
+    lines = [period_line(tx, subscription, item, trial=trial) for item in licensed(subscription)]
     lines += extra
     tx.emit("customer.subscription.created", subscription)
     invoice = _invoice(tx, subscription, lines, "subscription_create")
@@ -53,6 +53,15 @@ def begin(tx: Tx, subscription: Obj, extra: Sequence[Obj] = ()) -> Obj:
 def items(subscription: Obj) -> list[Obj]:
     rows: list[Obj] = subscription["items"]["data"]
     return rows
+
+
+def metered(item: Obj) -> bool:
+    """Billed by usage after the period, not by quantity before it."""
+    return prices.metered(item["price"])
+
+
+def licensed(subscription: Obj) -> list[Obj]:
+    return [item for item in items(subscription) if not metered(item)]
 
 
 def interval(item: Obj) -> tuple[str, int]:
@@ -105,7 +114,11 @@ def end(tx: Tx, subscription: Obj, *, reason: str | None = "cancellation_request
 def turn(tx: Tx, subscription: Obj) -> None:
     """A period (or the trial) is over."""
     if subscription["cancel_at"] is not None and subscription["cancel_at"] <= tx.now:
+        trial = subscription["status"] == "trialing"
+        used = [] if trial else usage_lines(tx, subscription, items(subscription))
         end(tx, subscription)
+        if used:
+            _bill_later(tx, _invoice(tx, subscription, used, "subscription_cycle"))
     elif subscription["status"] == "trialing" and _ends_without_card(tx, subscription):
         pass
     else:
@@ -142,6 +155,8 @@ def renew(tx: Tx, subscription: Obj) -> None:
     """Opens the next period of every item whose period ended, with a draft that is collected an
     hour later. An unpaid subscription gets drafts that nobody collects."""
     was_trial = subscription["status"] == "trialing"
+    over = [item for item in items(subscription) if item["current_period_end"] <= tx.now]
+    used = [] if was_trial else usage_lines(tx, subscription, over)
     with tx.changing(subscription, UPDATED):
         for listener in RENEWING:
             listener(tx, subscription)
@@ -150,16 +165,46 @@ def renew(tx: Tx, subscription: Obj) -> None:
             subscription |= {"status": "active", "billing_cycle_anchor": tx.now}
         for item in ended:
             advance(subscription, item, tx.now)
-        lines = [period_line(tx, subscription, item) for item in ended]
-        lines += pending_lines(tx, subscription)
+        lines = [period_line(tx, subscription, item) for item in ended if not metered(item)]
+        lines += used + pending_lines(tx, subscription)
         invoice = _invoice(tx, subscription, lines, "subscription_cycle")
         if subscription["status"] == "unpaid":
             invoice["auto_advance"] = False
         else:
-            when = tx.now + billing.FINALIZE_AFTER
-            invoice["automatically_finalizes_at"] = when
-            tx.schedule(invoice, "invoice.finalize", when)
+            _bill_later(tx, invoice)
     plan(tx, subscription)
+
+
+def _bill_later(tx: Tx, invoice: Obj) -> None:
+    when = tx.now + billing.FINALIZE_AFTER
+    invoice["automatically_finalizes_at"] = when
+    tx.store.save(invoice)
+    tx.schedule(invoice, "invoice.finalize", when)
+
+
+def usage_lines(tx: Tx, subscription: Obj, rows: Sequence[Obj]) -> list[Obj]:
+    """Lines for what the metered ones of these items used in their period, or in it so far."""
+    return [_usage_line(tx, subscription, item) for item in rows if metered(item)]
+
+
+def _usage_line(tx: Tx, subscription: Obj, item: Obj) -> Obj:
+    price = tx.get("price", item["price"]["id"])
+    start = max(item["current_period_start"], item.get("_used_from", 0))
+    end = min(item["current_period_end"], tx.now)
+    name = tx.get("product", price["product"])["name"]
+    currency = subscription["currency"]
+    line = documents.line(
+        tx, amount=0, currency=currency, quantity=0, price=price, item=item, period=(start, end),
+        description=f"{name} ({prices.describe(price, currency)})",
+    )  # fmt: skip
+    line["_usage"] = {
+        "customer": subscription["customer"],
+        "meter": price["recurring"]["meter"],
+        "price": price["id"],
+        "start": start,
+        "end": end,
+    }
+    return line | usage.counted(tx, line)
 
 
 def advance(subscription: Obj, item: Obj, start: int) -> None:
@@ -179,12 +224,14 @@ def pending_lines(tx: Tx, subscription: Obj) -> list[Obj]:
     return lines
 
 
-def invoice_now(tx: Tx, subscription: Obj, *, whole_period: bool) -> Obj | None:
-    """A draft of what was put aside (and of the period that begins now), outside the rhythm.
-    None when there is nothing to bill."""
-    lines = pending_lines(tx, subscription)
+def invoice_now(
+    tx: Tx, subscription: Obj, *, whole_period: bool, used: Sequence[Obj] = ()
+) -> Obj | None:
+    """A draft of what was put aside and used (and of the period that begins now), outside the
+    rhythm. None when there is nothing to bill."""
+    lines = [*used, *pending_lines(tx, subscription)]
     if whole_period:
-        lines += [period_line(tx, subscription, item) for item in items(subscription)]
+        lines += [period_line(tx, subscription, item) for item in licensed(subscription)]
     return _invoice(tx, subscription, lines, "subscription_update") if lines else None
 
 
@@ -208,7 +255,7 @@ def _remember_billed(subscription: Obj, lines: list[Obj]) -> None:
     by_id = {item["id"]: item for item in items(subscription)}
     for row in lines:
         details = (row["parent"] or {}).get("subscription_item_details")
-        if details and not details["proration"]:
+        if details and not details["proration"] and "_usage" not in row:
             by_id[details["subscription_item"]]["_billed"] = {
                 "amount": rating.net(row),
                 **row["period"],

@@ -25,10 +25,11 @@ def share(amount: int, part: int, total: int) -> int:
     return whole(Decimal(amount) * part / total) if total else 0
 
 
-def display(amount: int, currency: str) -> str:
-    """For the sandbox's pages: $1,234.50, ¥1,235, CHF 10.00."""
-    digits = exponent(currency)
-    number = f"{abs(amount) / 10**digits:,.{digits}f}"
+def display(amount: int | Decimal, currency: str) -> str:
+    """For the sandbox's pages: $1,234.50, ¥1,235, CHF 10.00, and $0.005 for half a cent."""
+    major = abs(Decimal(amount)).normalize().scaleb(-exponent(currency))
+    digits = max(exponent(currency), -int(major.as_tuple().exponent))
+    number = f"{major:,.{digits}f}"
     sign = "-" if amount < 0 else ""
     symbol = SYMBOLS.get(currency, currency.upper() + "\N{NO-BREAK SPACE}")
     return f"{sign}{symbol}{number}"

@@ -188,13 +188,7 @@ class Pages:
 
 def _summary(session: Obj) -> str:
     currency = session["currency"]
-    lines = [
-        (
-            f"{row['quantity']} {TIMES} {row['description']}",
-            display(row["amount_subtotal"], currency),
-        )
-        for row in session["_line_items"]
-    ]
+    lines = [_summary_line(row, currency) for row in session["_line_items"]]
     lines += _parts(session)
     total = display(session["amount_total"], currency) if currency else "Save a card"
     days = session["_subscription_data"].get("trial_period_days")
@@ -205,6 +199,13 @@ def _summary(session: Obj) -> str:
         '<section><p><span class="test">TEST MODE</span></p><h1>Harbor Sandbox</h1>'
         f'<p class="total">{escape(total)}</p>{trial}{html.rows(lines)}{leave}</section>'
     )
+
+
+def _summary_line(row: Obj, currency: str) -> tuple[str, str]:
+    if row["quantity"] is None:
+        return f"{row['description']}, by usage", ""
+    amount = display(row["amount_subtotal"], currency)
+    return f"{row['quantity']} {TIMES} {row['description']}", amount
 
 
 def _parts(session: Obj) -> list[tuple[str, str]]:

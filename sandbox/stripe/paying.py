@@ -128,7 +128,7 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
     params = {
         "customer": customer["id"],
         "currency": session["currency"],
-        "items": [{"price": row["price"]["id"], "quantity": row["quantity"]} for row in items],
+        "items": [{"price": row["price"]["id"], **_quantity(row)} for row in items],
         "automatic_tax": {"enabled": session["automatic_tax"]["enabled"]},
         "discounts": session["_entries"],
         "payment_settings": {"save_default_payment_method": "off"},
@@ -143,6 +143,10 @@ def _subscription(tx: Tx, session: Obj, customer: Obj) -> Obj:
     session["_begun"] = subscription["id"]
     tx.store.save(session)
     return subscription
+
+
+def _quantity(row: Obj) -> Obj:
+    return {} if row["quantity"] is None else {"quantity": row["quantity"]}
 
 
 def _one_time_line(tx: Tx, row: Obj) -> Obj:

@@ -84,7 +84,9 @@ def _subscription(tx: Tx, session: Obj, subscription: Obj) -> str:
     item = lifecycle.items(subscription)[0]
     price = item["price"]
     name = tx.get("product", price["product"])["name"]
-    amount = display((price["unit_amount"] or 0) * item["quantity"], subscription["currency"])
+    amount = display(
+        (price["unit_amount"] or 0) * item.get("quantity", 0), subscription["currency"]
+    )
     end = _day(item["current_period_end"])
     ends = subscription["cancel_at"] is not None
     when = f"Ends on {_day(subscription['cancel_at'])}" if ends else f"Renews on {end}"

@@ -27,13 +27,16 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
     behaviour = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date", tx.now)
     charged = subscription["status"] in ("active", "past_due")
+    used = _used(tx, subscription, before, restart=restart) if charged else []
     if restart and subscription["status"] != "trialing":
         _restart(tx, subscription)
     if charged and behaviour != "none":
         for entry in differences(tx, subscription, before, when, restart=restart):
             put_aside(tx, subscription, entry)
     if charged and (restart or behaviour == "always_invoice"):
-        return _invoice_now(tx, subscription, whole_period=restart)
+        return _invoice_now(tx, subscription, whole_period=restart, used=used)
+    for entry in used:
+        put_aside(tx, subscription, entry, proration=False)
     return None
 
 
@@ -41,9 +44,11 @@ def differences(
     tx: Tx, subscription: Obj, before: list[Obj], when: int, *, restart: bool
 ) -> list[Obj]:
     """The credit and the charge for every item that changed."""
-    after = {item["id"]: item for item in lifecycle.items(subscription)}
+    after = {item["id"]: item for item in lifecycle.licensed(subscription)}
     lines = []
     for old in before:
+        if lifecycle.metered(old):
+            continue
         new = after.pop(old["id"], None)
         if new is not None and not restart and _same(old, new):
             continue
@@ -58,15 +63,16 @@ def differences(
 def close(tx: Tx, subscription: Obj, *, prorate: bool, now: bool) -> None:
     """The last invoice of a subscription canceled at once: the unused time is credited."""
     if prorate and subscription["status"] in ("active", "past_due"):
-        for item in lifecycle.items(subscription):
+        for item in lifecycle.licensed(subscription):
             line = _credit(tx, subscription, item, tx.now)
             if line["amount"]:
                 put_aside(tx, subscription, line)
     if now:
-        _invoice_now(tx, subscription, whole_period=False)
+        used = lifecycle.usage_lines(tx, subscription, lifecycle.items(subscription))
+        _invoice_now(tx, subscription, whole_period=False, used=used)
 
 
-def put_aside(tx: Tx, subscription: Obj, line: Obj) -> None:
+def put_aside(tx: Tx, subscription: Obj, line: Obj, *, proration: bool = True) -> None:
     """An invoice item that waits for the subscription's next invoice."""
     details = {"subscription": subscription["id"], "subscription_item": _item_of(line)}
     entry = tx.new(
@@ -83,7 +89,7 @@ def put_aside(tx: Tx, subscription: Obj, line: Obj) -> None:
         parent={"type": "subscription_details", "subscription_details": details},
         period=line["period"],
         pricing=line["pricing"],
-        proration=True,
+        proration=proration,
         quantity=line["quantity"],
         quantity_decimal=line["quantity_decimal"],
         tax_rates=[],
@@ -124,7 +130,7 @@ def edit(tx: Tx, subscription: Obj, entries: list[Obj]) -> None:
             continue
         if price is not None:
             item["price"] = public(price)
-        item["quantity"] = entry.get("quantity", item["quantity"])
+        subscriptions.set_quantity(item, entry)
         item["metadata"] |= entry.get("metadata") or {}
     if not rows:
         raise StripeError("A subscription must have at least one active item.", param="items")
@@ -136,8 +142,24 @@ def _restart(tx: Tx, subscription: Obj) -> None:
         lifecycle.advance(subscription, item, tx.now)
 
 
-def _invoice_now(tx: Tx, subscription: Obj, *, whole_period: bool) -> CardError | None:
-    invoice = lifecycle.invoice_now(tx, subscription, whole_period=whole_period)
+def _used(tx: Tx, subscription: Obj, before: list[Obj], *, restart: bool) -> list[Obj]:
+    """What was used until now of metered items that go, get another price or a new period. What
+    is used from now on is counted by itself."""
+    after = {item["id"]: item for item in lifecycle.items(subscription)}
+    lines = []
+    for old in before:
+        new = after.get(old["id"])
+        if new is None or restart or new["price"]["id"] != old["price"]["id"]:
+            lines += lifecycle.usage_lines(tx, subscription, [old])
+            if new is not None:
+                new["_used_from"] = tx.now
+    return lines
+
+
+def _invoice_now(
+    tx: Tx, subscription: Obj, *, whole_period: bool, used: list[Obj]
+) -> CardError | None:
+    invoice = lifecycle.invoice_now(tx, subscription, whole_period=whole_period, used=used)
     if invoice is None:
         return None
     billing.finalize(tx, invoice)
@@ -164,7 +186,7 @@ def _charge(tx: Tx, subscription: Obj, item: Obj, clock: Obj, when: int) -> Obj:
 
 def _net_price(tx: Tx, subscription: Obj, item: Obj) -> int:
     """What a whole period of the item costs beside the others, with the lasting discounts."""
-    rows = lifecycle.items(subscription)
+    rows = lifecycle.licensed(subscription)
     lines = [lifecycle.period_line(tx, subscription, row) for row in rows]
     held = discounts.lasting(tx, discounts.current(tx, subscription))
     currency = subscription["currency"]
@@ -187,7 +209,7 @@ def _line(tx: Tx, subscription: Obj, item: Obj, clock: Obj, when: int, amount: i
 
 def _same(old: Obj, new: Obj) -> bool:
     same_price: bool = old["price"]["id"] == new["price"]["id"]
-    return same_price and bool(old["quantity"] == new["quantity"])
+    return same_price and bool(old.get("quantity") == new.get("quantity"))
 
 
 def _interval_changed(before: list[Obj], subscription: Obj) -> bool:

@@ -37,11 +37,17 @@ CREATE TABLE IF NOT EXISTS deliveries (
     due REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'pending',
     status INTEGER, error TEXT, forgery TEXT);
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, due);
+CREATE TABLE IF NOT EXISTS usage (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, meter TEXT NOT NULL, customer TEXT NOT NULL,
+    identifier TEXT NOT NULL, at INTEGER NOT NULL, value TEXT NOT NULL, arrived INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS usage_by_time ON usage (meter, customer, at);
+CREATE INDEX IF NOT EXISTS usage_by_identifier ON usage (identifier);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-TABLES = ("objects", "timers", "idempotency", "deliveries", "meta")
+TABLES = ("objects", "timers", "idempotency", "deliveries", "usage", "meta")
 PREFIXES = {
     "balance_transaction": "txn",
+    "billing.meter": "mtr_test",
     "billing_portal.configuration": "bpc",
     "billing_portal.session": "bps",
     "charge": "ch",

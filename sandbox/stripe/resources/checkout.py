@@ -191,7 +191,7 @@ def _line_items(tx: Tx, params: Params, mode: str) -> tuple[list[Obj], str | Non
     for position, entry in enumerate(params.get("line_items", [])):
         price = _price(tx, entry, position)
         currency = currency or price["currency"]
-        items.append(_item(tx, price, entry.get("quantity", 1), currency))
+        items.append(_item(tx, price, _quantity(price, entry), currency))
     recurring = [item for item in items if item["price"]["type"] == "recurring"]
     if mode == "payment" and recurring:
         raise StripeError(
@@ -223,14 +223,22 @@ def _price(tx: Tx, entry: Obj, position: int) -> Obj:
     return price
 
 
-def _item(tx: Tx, price: Obj, quantity: int, currency: str) -> Obj:
-    if quantity < 1:
+def _quantity(price: Obj, entry: Obj) -> int | None:
+    if not prices.metered(price):
+        return int(entry.get("quantity", 1))
+    if "quantity" in entry:
+        raise StripeError("A metered price takes no quantity.", param="line_items[0][quantity]")
+    return None
+
+
+def _item(tx: Tx, price: Obj, quantity: int | None, currency: str) -> Obj:
+    if quantity is not None and quantity < 1:
         raise StripeError(
             "This value must be greater than or equal to 1.",
             code="parameter_invalid_integer",
             param="line_items[0][quantity]",
         )
-    amount = prices.line_amount(price, currency, quantity)
+    amount = 0 if quantity is None else prices.line_amount(price, currency, quantity)
     item = {
         "id": new_id("item"),
         "object": "item",

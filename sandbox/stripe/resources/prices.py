@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from sandbox.stripe import tiers as tiers_of
 from sandbox.stripe.context import Tx
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.money import display, whole
@@ -28,6 +29,7 @@ def create(tx: Tx, params: Params) -> Obj:
     if not any(name in params for name in PRICED_BY):
         message = "Prices require an `unit_amount` or `unit_amount_decimal` parameter to be set."
         raise StripeError(message, code="parameter_missing")
+    _check_tiers(params, params.get("tiers"), "tiers")
     price = tx.new(
         "price",
         **fields,
@@ -119,9 +121,20 @@ def tax_behavior(price: Obj, currency: str) -> str:
     return str(source["tax_behavior"] or "unspecified")
 
 
-def line_amount(price: Obj, currency: str, quantity: int) -> int:
-    """What `quantity` units cost: one rounding, half up, on the total."""
-    return whole(unit_amount(price, currency) * quantity)
+def metered(price: Obj) -> bool:
+    return bool(price["recurring"] and price["recurring"]["usage_type"] == "metered")
+
+
+def line_amount(price: Obj, currency: str, quantity: int | Decimal) -> int:
+    """What `quantity` units cost: one rounding, half up, on the total (on each graduated tier)."""
+    unit = unit_amount(price, currency)
+    if price["billing_scheme"] == "tiered":
+        own = currency == price["currency"]
+        steps = price["_tiers"] if own else price["_currency_options"][currency]["_tiers"]
+        return tiers_of.cost(Decimal(quantity), steps, price["tiers_mode"])
+    if price["transform_quantity"]:
+        quantity = tiers_of.packages(Decimal(quantity), price["transform_quantity"])
+    return whole(unit * quantity)
 
 
 def _product(tx: Tx, params: Params) -> Obj:
@@ -158,6 +171,15 @@ def _amounts(params: Params) -> Obj:
 
 def _recurring(tx: Tx, sent: Obj) -> Obj:
     defaults = {"interval_count": 1, "usage_type": "licensed"}
+    is_metered = sent.get("usage_type") == "metered"
+    if is_metered != ("meter" in sent):
+        raise StripeError(
+            "A metered price, and only that, must have a `meter`.",
+            code="parameter_missing" if is_metered else None,
+            param="recurring[meter]",
+        )
+    if is_metered:
+        tx.get("billing.meter", sent["meter"], "recurring[meter]")
     return tx.part("recurring", **(defaults | sent))
 
 
@@ -167,9 +189,30 @@ def _currency_options(tx: Tx, sent: Obj) -> Obj:
     for currency, raw in sent.items():
         typed = dict(raw)
         option = tx.part("currency_option", **_amounts(typed))
+        option["_tiers"] = typed.get("tiers")
         option["tax_behavior"] = typed.get("tax_behavior", "unspecified")
         options[currency.lower()] = option
     return options
+
+
+def _check_tiers(params: Params, steps: list[Obj] | None, param: str) -> None:
+    """Tiers go up and end open, in every currency."""
+    if params.get("billing_scheme", "per_unit") != "tiered":
+        refused = [name for name in ("tiers", "tiers_mode") if name in params]
+        if refused:
+            raise StripeError("Tiers need `billing_scheme=tiered`.", param=refused[0])
+        return
+    if not steps or "tiers_mode" not in params:
+        raise StripeError(
+            "A tiered price needs `tiers` and `tiers_mode`.", code="parameter_missing", param=param
+        )
+    ends = [step["up_to"] for step in steps]
+    bounds = ends[:-1]
+    if ends[-1] != "inf" or "inf" in bounds or bounds != sorted(set(bounds)):
+        raise StripeError("Tiers must go up, and the last one to `inf`.", param=param)
+    for currency, option in (params.get("currency_options") or {}).items():
+        alone = {name: params[name] for name in ("billing_scheme", "tiers_mode")}
+        _check_tiers(alone, option.get("tiers"), f"currency_options[{currency}][tiers]")
 
 
 def _take_lookup_key(tx: Tx, price: Obj, params: Params) -> None:
@@ -193,8 +236,10 @@ def _take_lookup_key(tx: Tx, price: Obj, params: Params) -> None:
 def describe(price: Obj, currency: str) -> str:
     """`at $10.00 / month`, for the line of an invoice."""
     unit = unit_amount(price, currency)
-    amount = display(whole(unit), currency)
+    amount = display(unit, currency)
     recurring = price["recurring"]
+    if price["billing_scheme"] == "tiered":
+        return f"{price['tiers_mode']} tiers"
     if not recurring:
         return f"at {amount} each"
     count = recurring["interval_count"]

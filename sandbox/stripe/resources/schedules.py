@@ -21,7 +21,7 @@ from sandbox.stripe.registry import (
     refuse,
     route,
 )
-from sandbox.stripe.resources import subscriptions
+from sandbox.stripe.resources import prices, subscriptions
 from sandbox.stripe.store import Obj
 
 UPDATED = "subscription_schedule.updated"
@@ -237,7 +237,7 @@ def _phase(tx: Tx, subscription: Obj, sent: Obj, start: int, position: int) -> O
     return _document(tx, subscription, (start, end)) | {
         "billing_cycle_anchor": sent.get("billing_cycle_anchor"),
         "discounts": [dict.fromkeys(DISCOUNT) | e for e in sent.get("discounts") or []],
-        "items": [_item(tx, e["price"], e.get("quantity", 1)) for e in sent["items"]],
+        "items": [_item(tx, e["price"], _quantity(tx, e)) for e in sent["items"]],
         "metadata": sent.get("metadata", {}),
         "proration_behavior": sent.get("proration_behavior", "create_prorations"),
     }
@@ -285,6 +285,12 @@ def _item(tx: Tx, price: str, quantity: int | None) -> Obj:
     item = tx.part("subscription_schedule_configuration_item", price=price)
     item |= {"discounts": [], "metadata": {}, "tax_rates": []}
     return item if quantity is None else item | {"quantity": quantity}
+
+
+def _quantity(tx: Tx, entry: Obj) -> int | None:
+    by_usage = prices.metered(tx.get("price", entry["price"]))
+    quantity: int | None = entry.get("quantity", None if by_usage else 1)
+    return quantity
 
 
 def _named(items: list[Obj]) -> list[tuple[str, int | None]]:

@@ -185,10 +185,11 @@ def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
         "discounts": [],
         "metadata": entry.get("metadata") or {},
         "price": public(price),
-        "quantity": entry.get("quantity", 1),
         "subscription": subscription["id"],
         "tax_rates": [],
+        "_used_from": tx.now,
     }
+    set_quantity(item, entry)
     lifecycle.advance(subscription, item, tx.now)
     if subscription["status"] == "trialing" or (subscription["trial_end"] or 0) > tx.now:
         item["current_period_end"] = subscription["trial_end"]
@@ -197,6 +198,16 @@ def new_item(tx: Tx, subscription: Obj, price: Obj, entry: Obj) -> Obj:
             for name in ("current_period_start", "current_period_end"):
                 item[name] = sibling[name]
     return item
+
+
+def set_quantity(item: Obj, entry: Obj) -> None:
+    """The quantity that was sent, or 1; a metered item has none."""
+    if not lifecycle.metered(item):
+        item["quantity"] = entry.get("quantity", item.get("quantity", 1))
+        return
+    item.pop("quantity", None)
+    if "quantity" in entry:
+        raise StripeError("A metered price takes no quantity.", param="items[0][quantity]")
 
 
 def apply(tx: Tx, subscription: Obj, params: Params) -> Obj:
@@ -248,7 +259,7 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
 
 def _discount(tx: Tx, subscription: Obj, params: Params) -> None:
     if "discounts" in params:
-        rows = lifecycle.items(subscription)
+        rows = lifecycle.licensed(subscription)
         subtotal = sum(lifecycle.period_line(tx, subscription, row)["amount"] for row in rows)
         discounts.redeem(tx, subscription, params["discounts"] or [], subtotal)
 
