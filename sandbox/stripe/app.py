@@ -19,8 +19,10 @@ from sandbox.stripe.dispatcher import Dispatcher
 from sandbox.stripe.pages import Pages
 from sandbox.stripe.resources import (
     account,
+    balances,
     charges,
     checkout,
+    clocks,
     coupons,
     customers,
     events,
@@ -44,9 +46,9 @@ from sandbox.stripe.store import Store
 
 # Importing a family registers its routes and timers.
 FAMILIES = (
-    account, charges, checkout, coupons, customers, events, intents, invoices, lifecycle, meters,
-    methods, portal, prices, products, promotion_codes, refunds, schedules, setup_intents,
-    subscription_items, subscriptions, tax, webhook_endpoints,
+    account, balances, charges, checkout, coupons, customers, events, intents, invoices, lifecycle,
+    meters, methods, portal, prices, products, promotion_codes, refunds, schedules, setup_intents,
+    subscription_items, subscriptions, tax, clocks, webhook_endpoints,
 )  # fmt: skip
 CONTRACT = Path(__file__).parents[2] / "tests" / "contracts" / "stripe.json.gz"
 DEFAULT_SECRET = "whsec_" + "sandbox" * 4

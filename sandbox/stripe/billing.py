@@ -12,7 +12,7 @@ from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError
 from sandbox.stripe.periods import DAY
 from sandbox.stripe.registry import on_timer
-from sandbox.stripe.resources import charges, intents
+from sandbox.stripe.resources import balances, charges, intents
 from sandbox.stripe.store import Obj
 
 FINALIZE_AFTER = 3600
@@ -29,6 +29,7 @@ def draft(
     invoice = tx.new("invoice", **documents.blank(tx, customer, currency, reason, period))
     invoice |= {
         "discounts": list(discounts),
+        "test_clock": customer["test_clock"],
         "lines": listing(lines, f"/v1/invoices/{invoice['id']}/lines"),
         "_hosted": f"{tx.config.base_url}/invoice/{invoice['id']}",
     }
@@ -57,7 +58,7 @@ def finalize(tx: Tx, invoice: Obj) -> Obj:
     with tx.changing(customer, "customer.updated" if customer["balance"] else None):
         invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
         customer["next_invoice_sequence"] += 1
-        _apply_balance(invoice, customer)
+        _apply_balance(tx, invoice, customer)
     with tx.changing(invoice):
         invoice |= {
             "automatically_finalizes_at": None,
@@ -137,6 +138,9 @@ def void(tx: Tx, invoice: Obj, *, status: str = "void") -> Obj:
         invoice["status_transitions"][stamp] = tx.now
         if status == "void":
             invoice["amount_remaining"] = 0
+            customer = tx.get("customer", invoice["customer"])
+            with tx.changing(customer, "customer.updated"):
+                _move_balance(tx, invoice, customer, "unapplied_from_invoice", back=True)
     if status == "void" and invoice["amount_due"] > 0:
         payment = payment_of(tx, invoice)
         with tx.changing(payment):
@@ -211,11 +215,19 @@ def _failed(tx: Tx, invoice: Obj, *, automatic: bool) -> None:
         listener(tx, invoice)
 
 
-def _apply_balance(invoice: Obj, customer: Obj) -> None:
+def _apply_balance(tx: Tx, invoice: Obj, customer: Obj) -> None:
     left = invoice["total"] + customer["balance"]
     invoice["starting_balance"] = customer["balance"]
-    invoice["ending_balance"] = customer["balance"] = min(left, 0)
+    invoice["ending_balance"] = min(left, 0)
+    _move_balance(tx, invoice, customer, "applied_to_invoice", back=False)
     invoice["amount_due"] = invoice["amount_remaining"] = max(left, 0)
+
+
+def _move_balance(tx: Tx, invoice: Obj, customer: Obj, kind: str, *, back: bool) -> None:
+    moved = invoice["ending_balance"] - invoice["starting_balance"]
+    if moved:
+        amount = -moved if back else moved
+        balances.move(tx, customer, amount, kind, invoice["currency"], invoice["id"])
 
 
 def _open_payment(tx: Tx, invoice: Obj) -> None:

@@ -58,6 +58,7 @@ class Dispatcher:
     async def _run(self) -> None:
         async with _client() as client:
             while True:
+                clock.hurry(self.store, self.config)
                 clock.run_until(self.store, self.config, clock.now(self.store))
                 paused = self.store.meta("paused", default=False)
                 found = [] if paused else self._due(time.time(), AT_ONCE)

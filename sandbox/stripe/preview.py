@@ -18,11 +18,7 @@ def upcoming(tx: Tx, subscription: Obj) -> Obj:
     turn = lifecycle.next_turn(subscription)
     ends = subscription["cancel_at"] is not None and subscription["cancel_at"] <= turn
     if subscription["status"] in lifecycle.ENDED or ends:
-        raise StripeError(
-            f"No upcoming invoices for customer: {subscription['customer']}",
-            code="invoice_upcoming_none",
-            status=404,
-        )
+        raise nothing(subscription)
 
     def renewal(later: Tx) -> Obj:
         copy = later.get("subscription", identifier)
@@ -30,6 +26,14 @@ def upcoming(tx: Tx, subscription: Obj) -> Obj:
         return later.get("invoice", copy["latest_invoice"])
 
     return imagined(replace(tx, now=turn, events=[]), renewal)
+
+
+def nothing(subscription: Obj) -> StripeError:
+    return StripeError(
+        f"No upcoming invoices for customer: {subscription['customer']}",
+        code="invoice_upcoming_none",
+        status=404,
+    )
 
 
 def imagined(tx: Tx, change: Callable[[Tx], Obj]) -> Obj:

@@ -53,6 +53,7 @@ PREFIXES = {
     "charge": "ch",
     "checkout.session": "cs_test",
     "customer": "cus",
+    "customer_balance_transaction": "cbtxn",
     "discount": "di",
     "event": "evt",
     "invoice": "in",
@@ -71,6 +72,7 @@ PREFIXES = {
     "subscription_schedule": "sub_sched",
     "subscription_item": "si",
     "tax_id": "txi",
+    "test_helpers.test_clock": "clock",
     "tax_rate": "txr",
     "webhook_endpoint": "we",
 }

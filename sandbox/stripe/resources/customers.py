@@ -4,13 +4,12 @@ from sandbox.stripe import taxes
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.registry import Params, assign, given, includable, merge_metadata, page, route
-from sandbox.stripe.resources import methods
+from sandbox.stripe.resources import balances, methods
 from sandbox.stripe.store import Obj, token
 
 FIELDS = (
     "address", "description", "email", "name", "phone", "preferred_locales", "shipping",
     "tax_exempt", "business_name", "individual_name", "invoice_prefix", "next_invoice_sequence",
-    "balance",
 )  # fmt: skip
 OPTIONAL = ("business_name", "individual_name")
 
@@ -29,6 +28,10 @@ def create(tx: Tx, params: Params) -> Obj:
         tax_exempt="none",
     )
     _assign(tx, customer, params)
+    if "test_clock" in params:
+        clock = tx.get("test_helpers.test_clock", params["test_clock"], "test_clock")
+        customer["test_clock"] = clock["id"]
+    _set_balance(tx, customer, params, "initial")
     tx.emit("customer.created", customer)
     _tell_tax(tx, customer, params)
     if "payment_method" in params:
@@ -53,6 +56,7 @@ def update(tx: Tx, params: Params, customer: str) -> Obj:
     obj = existing(tx, customer)
     with tx.changing(obj, "customer.updated"):
         _assign(tx, obj, params)
+        _set_balance(tx, obj, params, "adjustment")
         default = params.get("invoice_settings", {}).get("default_payment_method")
         if default:
             require_attached(tx, default, obj)
@@ -152,6 +156,12 @@ def require_attached(tx: Tx, method: str, customer: Obj) -> Obj:
             param="invoice_settings[default_payment_method]",
         )
     return obj
+
+
+def _set_balance(tx: Tx, customer: Obj, params: Params, kind: str) -> None:
+    moved = params.get("balance", customer["balance"]) - customer["balance"]
+    if moved:
+        balances.move(tx, customer, moved, kind, customer["currency"] or "usd")
 
 
 def _tell_tax(tx: Tx, customer: Obj, params: Params) -> None:

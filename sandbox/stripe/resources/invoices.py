@@ -207,7 +207,9 @@ def _preview_change(
         with_customer(imagined, imagined.get("customer", copy["customer"]))
         if wanted:
             subscriptions.change(imagined, copy, wanted)
-        if copy["latest_invoice"] == before and not at_once:
+        if copy["latest_invoice"] == before:
+            if at_once:
+                raise preview.nothing(copy)
             return preview.upcoming(imagined, copy)
         return imagined.get("invoice", copy["latest_invoice"])
 

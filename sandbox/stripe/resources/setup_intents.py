@@ -32,6 +32,21 @@ def retrieve(tx: Tx, params: Params, intent: str) -> Obj:
     return tx.get("setup_intent", intent)
 
 
+@route("POST", "/v1/setup_intents/{intent}")
+def update(tx: Tx, params: Params, intent: str) -> Obj:
+    obj = tx.get("setup_intent", intent)
+    _require(obj, "updated")
+    with tx.changing(obj):
+        assign(obj, params, "description")
+        if "customer" in params:
+            obj["customer"] = customers.existing(tx, params["customer"], "customer")["id"]
+        if "payment_method" in params:
+            method = methods.usable(tx, params["payment_method"], "payment_method")
+            obj |= {"payment_method": method["id"], "status": "requires_confirmation"}
+        merge_metadata(obj, params)
+    return obj
+
+
 @route("GET", "/v1/setup_intents")
 def index(tx: Tx, params: Params) -> Obj:
     equal = given(params, "customer", "payment_method")

@@ -145,6 +145,7 @@ def build(tx: Tx, params: Params) -> Obj:
         currency=currency,
         customer=customer["id"],
         start_date=tx.now,
+        test_clock=customer["test_clock"],
         trial_end=trial_end,
         trial_start=tx.now if trial_end else None,
     )

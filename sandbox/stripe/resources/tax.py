@@ -57,6 +57,18 @@ def index(tx: Tx, params: Params, customer: str) -> Obj:
     return page(tx, "tax_id", params, url, customer=customer)
 
 
+@route("GET", "/v1/tax_ids/{id}")
+def retrieve_any(tx: Tx, params: Params, identifier: str) -> Obj:
+    return tx.get("tax_id", identifier)
+
+
+@route("GET", "/v1/tax_ids")
+def index_any(tx: Tx, params: Params) -> Obj:
+    """A customer's ids; the account itself has none here."""
+    owner = params.get("owner", {"type": "self"})
+    return page(tx, "tax_id", params, "/v1/tax_ids", customer=owner.get("customer", ""))
+
+
 @route("GET", "/v1/tax_rates/{tax_rate}")
 def retrieve_rate(tx: Tx, params: Params, tax_rate: str) -> Obj:
     return tx.get("tax_rate", tax_rate)

@@ -81,3 +81,47 @@ def test_a_trial_a_plan_change_and_a_deleted_customer_are_mirrored(shared: Box) 
     shared.v1.customers.delete(customer.id)
     digest(shared)
     assert models.Customer.objects.get(id=customer.id).date_purged is not None
+
+
+@pytest.mark.django_db
+def test_discounts_tax_schedules_and_usage_are_mirrored(shared: Box) -> None:
+    from djstripe import models
+
+    off = shared.v1.coupons.create({"percent_off": 20, "duration": "forever"})
+    promotion: Any = {"type": "coupon", "coupon": off.id}
+    code = shared.v1.promotion_codes.create({"promotion": promotion, "code": "SPRING"})
+    meter = shared.v1.billing.meters.create(
+        {
+            "display_name": "Traffic",
+            "event_name": "traffic",
+            "default_aggregation": {"formula": "sum"},
+        }
+    )
+    by_use: Any = {"interval": "month", "usage_type": "metered", "meter": meter.id}
+    customer = shared.customer(
+        address={"country": "FR"}, tax_id_data=[{"type": "eu_vat", "value": "FR12345678901"}]
+    )
+    items: Any = [{"price": shared.price(4900).id}, {"price": shared.price(5, recurring=by_use).id}]
+    subscription = shared.v1.subscriptions.create(
+        {
+            "customer": customer.id,
+            "items": items,
+            "discounts": [{"promotion_code": code.id}],
+            "automatic_tax": {"enabled": True},
+        }
+    )
+    shared.v1.subscription_schedules.create({"from_subscription": subscription.id})
+    payload = {"stripe_customer_id": customer.id, "value": "10"}
+    shared.v1.billing.meter_events.create({"event_name": "traffic", "payload": payload})
+    shared.wait(35 * DAY)
+
+    types = digest(shared)
+
+    assert {"promotion_code.created", "customer.tax_id.created", "billing.meter.created"} <= types
+    assert {"subscription_schedule.released", "customer.discount.created"} <= types
+    assert models.Coupon.objects.get(id=off.id).percent_off == 20
+    assert models.TaxId.objects.get().value == "FR12345678901"
+    totals = sorted(invoice.total for invoice in shared.invoices(subscription.id))
+    assert totals == [3920, 3960]
+    mirrored = models.Invoice.objects.values_list("stripe_data__total", flat=True)
+    assert sorted(mirrored) == totals

@@ -144,6 +144,9 @@ def test_ids_are_looked_up(box: Box) -> None:
         if found.id != kept:
             box.v1.customers.tax_ids.delete(customer.id, found.id)
     assert [row.id for row in box.v1.customers.tax_ids.list(customer.id).data] == [kept]
+    owner: Any = {"type": "customer", "customer": customer.id}
+    assert [row.id for row in box.v1.tax_ids.list({"owner": owner}).data] == [kept]
+    assert box.v1.tax_ids.list().data == []
     assert sums(subscribe(box, customer))[3] == "standard_rated"
 
 
