@@ -23,8 +23,12 @@ def render(session: Obj, problem: str | None) -> str:
         f"<code>{card.number}</code></label>"
         for position, card in enumerate(cards.CARDS)
     )
-    known = session["customer_email"]
-    email = "" if session["customer"] or known else html.field("email", "Email", kind="email")
+    known, said = session["customer_email"], session.get("_entered", {})
+    email = (
+        ""
+        if session["customer"] or known
+        else html.field("email", "Email", said.get("email", ""), kind="email")
+    )
     verb = {"subscription": "Subscribe", "payment": "Pay", "setup": "Save card"}[session["mode"]]
     if session["mode"] == "subscription" and session["amount_total"] == 0:
         verb = "Start trial"
@@ -34,7 +38,7 @@ def render(session: Obj, problem: str | None) -> str:
         + html.field(
             "number", "Or another card number", hint="Leave empty to use the choice above."
         )
-        + html.field("name", "Name on card")
+        + html.field("name", "Name on card", said.get("name", ""))
         + html.button(verb)
     )
     inner = html.problem(problem) + html.form("", email + _before_card(session) + fields)
@@ -54,7 +58,9 @@ def _before_card(session: Obj) -> str:
     if cart.asks_tax_id(session):
         asked += _tax_id(session)
     if asked:
-        asked += html.button("Update total", name="action", value="update", style="quiet small")
+        asked += html.button(
+            "Update total", name="action", value="update", style="quiet small between"
+        )
     return f"{shown}{asked}"
 
 

@@ -35,11 +35,12 @@ def submit(tx: Tx, session: Obj, form: dict[str, str]) -> Outcome:
         return Outcome(problem="This page is no longer active.")
     problem = _fill_in(tx, session, form)
     shown = form.get("total", "")
-    if problem is None and form.get("action") != "update":
-        problem = cart.lacks(session)
+    if form.get("action") == "update":
+        return Outcome(problem=problem)
+    problem = problem or cart.lacks(session)
     if problem is None and shown and shown != str(session["amount_total"]):
         problem = "The total has changed. Look at it again, then pay."
-    if problem is not None or form.get("action") == "update":
+    if problem is not None:
         return Outcome(problem=problem)
     number = form.get("number", "").strip() or form.get("card", "")
     try:
@@ -59,6 +60,8 @@ def submit(tx: Tx, session: Obj, form: dict[str, str]) -> Outcome:
 
 def _fill_in(tx: Tx, session: Obj, form: dict[str, str]) -> str | None:
     """Takes over what the form says besides the card; answers what is wrong with it."""
+    session["_entered"] = {name: form.get(name, "") for name in ("email", "name")}
+    tx.store.save(session)
     word = form.get("promotion_code")
     problem = None
     if word is not None and word != session.get("_word", ""):

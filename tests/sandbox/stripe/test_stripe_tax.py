@@ -244,7 +244,10 @@ def test_the_payer_sees_the_tax_before_paying_it(box: Box) -> None:
     assert "Enter your address" in shown(box.pay(session))
     street = {"country": "FR", "line1": "1 rue A", "postal_code": "75001", "city": "Paris"}
 
-    page = box.http.post(url, data={**street, "action": "update"})
+    typed = {"name": "Ada Martin", "total": "10000", "action": "update"}
+    page = box.http.post(url, data={**street, **typed})
+    assert page.status_code == 200
+    assert 'value="Ada Martin"' in page.text
     assert "€120.00" in shown(page)
     assert "€20.00" in shown(page)
     business = {"tax_id_type": "eu_vat", "tax_id": "FR12345678901", "business_name": "Ada SARL"}
