@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from leads.ingest.rows import LeadRow
 from leads.models import Campaign, CampaignLead, Lead, Message
 from leads.smartlead import parse
 from saas.tenancy import scope
 from sandbox.smartlead import shapes
 from sandbox.smartlead.account import options_from_key
-from sandbox.smartlead.book import Book, Wanted
+from sandbox.smartlead.book import Book, Standing, Wanted
 from sandbox.smartlead.threads import history_entry
 
 
-def truth(key: str) -> tuple[set[str], set[tuple[int, str]], set[tuple[int, str, str]]]:
+def truth(
+    key: str, exported: Collection[int] = ()
+) -> tuple[set[str], set[tuple[int, str]], set[tuple[int, str, str]]]:
     """Return the e-mails, places (campaign, e-mail) and messages of an account, malformed rows
-    left out. Untouched accounts only: it is read from the seed, not over HTTP."""
+    left out. Untouched accounts only: it is read from the seed, not over HTTP.
+
+    As pages have them, but for the `exported` campaigns: in CSV a number of the wrong type is none.
+    """
     book = Book(options_from_key(key))
     emails: set[str] = set()
     places: set[tuple[int, str]] = set()
@@ -24,14 +31,21 @@ def truth(key: str) -> tuple[set[str], set[tuple[int, str]], set[tuple[int, str,
         rows = book.rows(campaign, Wanted())
         for position in rows.page(0, len(rows)):
             standing = book.standing(campaign, position)
-            page = parse.lead_page({"data": [shapes.lead_row(book, standing)]})
-            for row in page.rows:
+            for row in _readable(book, standing, exported=campaign.id in exported):
                 emails.add(row.email)
                 places.add((campaign.id, row.email))
                 history = [history_entry(message) for message in book.thread(standing)]
                 for message in parse.history({"history": history}).messages:
                     messages.add((campaign.id, row.email, message.key))
     return emails, places, messages
+
+
+def _readable(book: Book, standing: Standing, *, exported: bool) -> list[LeadRow]:
+    if not exported:
+        return list(parse.lead_page({"data": [shapes.lead_row(book, standing)]}).rows)
+    cells = ["" if cell is None else str(cell) for cell in shapes.export_row(book, standing)]
+    rows = parse.export([list(shapes.EXPORT_COLUMNS), cells], {})
+    return [row for row in rows if isinstance(row, LeadRow)]
 
 
 def held(brand: Any) -> tuple[list[str], list[tuple[int, str]], list[tuple[int, str, str]]]:
