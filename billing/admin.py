@@ -10,21 +10,24 @@ from typing import Any
 
 import djstripe.admin  # noqa: F401 - registers its pages now, so that they can be replaced below
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from djstripe import models as mirror
 
 from accounts.models import User
-from billing import inbox, operations
+from billing import inbox, operations, promotions
 from billing.models import (
     BillingAccount,
     Checkout,
     Invoice,
+    PromotionCode,
     StripeInbox,
     StripeOperation,
     Subscription,
 )
 from saas import audit
+from saas.money import Money
 
 
 class ReadOnly(admin.ModelAdmin[Any]):
@@ -91,6 +94,51 @@ class Retrying(ReadOnly):
     def retry(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         count = self._again(request, rows)
         self.message_user(request, f"{count} will be tried again.", messages.SUCCESS)
+
+
+@admin.register(PromotionCode)
+class PromotionCodeAdmin(ReadOnly):
+    """Codes are made here and switched off; what they say never changes."""
+
+    list_display = ("code", "off", "duration", "active", "times_redeemed", "expires_at")
+    list_filter = ("active", "duration")
+    search_fields = ("code", "name")
+    fields = (
+        "code", "name", "percent_off", "amounts_off", "duration", "months", "max_redemptions",
+        "expires_at", "first_time_only",
+    )  # fmt: skip
+    actions = ("switch_off",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _may_retry(request)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return _may_retry(request)
+
+    @admin.display(description="Takes off")
+    def off(self, row: PromotionCode) -> str:
+        if row.percent_off:
+            return f"{row.percent_off} %"
+        return ", ".join(str(Money(minor, code)) for code, minor in row.amounts_off.items())
+
+    def save_model(self, request: HttpRequest, obj: PromotionCode, form: Any, change: bool) -> None:  # noqa: ARG002
+        promotions.create(obj, actor=_actor(request))
+        self.message_user(request, f"{obj.code} is on its way to Stripe.", messages.SUCCESS)
+
+    @admin.action(description="Switch off", permissions=["retry"])
+    def switch_off(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        sent = [row.code for row in rows if promotions.switch_off(row, actor=_actor(request))]
+        words = (
+            f"Stripe is told to take no more of {', '.join(sent)}." if sent else "None was there."
+        )
+        self.message_user(request, words, messages.SUCCESS)
+
+
+def _actor(request: HttpRequest) -> User:
+    person = _person(request)
+    if person is None:
+        raise PermissionDenied
+    return person
 
 
 @admin.register(StripeInbox)

@@ -13,16 +13,19 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import banners, brands, overview, seats
 
-        # Importing the first two registers kinds of operations, which any process must know.
+        # Importing some of these registers kinds of operations, which any process must know.
         from billing import (  # noqa: F401
             catalog_sync,
+            changes,
             checkout,
             entitlements,
             holdings,
             measures,
             mirror,
             notices,
+            promotions,
             trials,
+            usage,
         )
         from saas.observability import metrics
 

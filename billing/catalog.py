@@ -8,15 +8,27 @@ Limits are read through `billing.entitlements` only. Amounts are in minor units 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Literal
 
 TRIAL = "trial"
 TRIAL_LENGTH = timedelta(days=14)
 GRACE = timedelta(days=7)  # how long a brand keeps its plan after a failed payment
 DEFAULT_CURRENCY = "usd"
 CURRENCIES = ("usd", "eur", "gbp", "jpy")
+Interval = Literal["month", "year"]
+INTERVALS: tuple[Interval, ...] = ("month", "year")
+MONTHS_PAID_A_YEAR = 10  # two months are free
+PRODUCTS = {
+    "trial": "Free trial",
+    "leads": "Leads, with VPN devices for the team",
+    "bundle": "Leads and VPN together",
+    "vpn": "VPN, on its own",
+}
+LOOKUP_KEY = re.compile(r"([a-z_]+)_(?:month|year)_v[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,27 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Seats:
+    """A plan sold by the seat: its limits and prices are of one seat."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Metered:
+    """What is counted beside the plan's price: `included` units a period, then `prices` for each.
+
+    `event` names the meter's events at Stripe. Billed with the period, so monthly plans only.
+    """
+
+    event: str
+    unit: str
+    included: int
+    prices: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Plan:
     """One thing a brand can be on. `prices` are per month; a plan without any can't be bought.
 
@@ -47,13 +80,89 @@ class Plan:
     limits: Limits
     features: tuple[str, ...]
     prices: Mapping[str, int] = field(default_factory=dict)
+    seats: Seats | None = None
+    metered: Metered | None = None
     version: int = 1
     highlighted: bool = False
 
     @property
-    def lookup_key(self) -> str:
+    def product_name(self) -> str:
+        return PRODUCTS[self.product]
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        return ("month",) if self.metered else INTERVALS
+
+    def price(self, interval: Interval, currency: str) -> int:
+        """Return the price of a period, of one seat. Raises KeyError for what isn't sold."""
+        if interval not in self.intervals:
+            raise KeyError(interval)
+        return self.prices[currency] * (MONTHS_PAID_A_YEAR if interval == "year" else 1)
+
+    def yearly(self) -> dict[str, int]:
+        """Return the prices of a year by currency; empty when none is sold."""
+        sold = "year" in self.intervals
+        return {currency: self.price("year", currency) for currency in self.prices if sold}
+
+    def lookup_key(self, interval: Interval = "month") -> str:
         """The name of this plan's current price at Stripe."""
-        return f"{self.key}_month_v{self.version}"
+        return f"{self.key}_{interval}_v{self.version}"
+
+    @property
+    def metered_key(self) -> str:
+        """The name of the price of what is counted."""
+        return f"{self.key}_metered_v{self.version}"
+
+    @property
+    def least(self) -> Limits:
+        """What the smallest purchase of the plan includes."""
+        return self.limits_of(self.seats.least if self.seats else 1)
+
+    def limits_of(self, seats: int) -> Limits:
+        """Return what so many seats of the plan include."""
+        if self.seats is None:
+            return self.limits
+        each = self.limits
+        return replace(
+            each,
+            leads=each.leads * seats,
+            devices=each.devices * seats,
+            members=each.members * seats,
+        )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a brand buys: a plan, for how long at a time, in which currency, how many seats."""
+
+    plan: Plan
+    interval: Interval = "month"
+    currency: str = DEFAULT_CURRENCY
+    seats: int = 1
+
+    @property
+    def amount(self) -> int:
+        """Minor units a period, before tax and discounts."""
+        return self.plan.price(self.interval, self.currency) * self.seats
+
+    @property
+    def limits(self) -> Limits:
+        return self.plan.limits_of(self.seats)
+
+
+def offer(plan: str, interval: str, currency: str, seats: int | None = None) -> Offer | None:
+    """Return the offer that was asked for, or None when it isn't sold.
+
+    Without `seats` it is of the fewest.
+    """
+    chosen = PLANS.get(plan)
+    if chosen is None or currency not in chosen.prices or interval not in chosen.intervals:
+        return None
+    bounds = chosen.seats or Seats(1, 1)
+    wanted = bounds.least if seats is None else seats
+    if not bounds.least <= wanted <= bounds.most:
+        return None
+    return Offer(chosen, interval, currency, wanted)
 
 
 PLANS: dict[str, Plan] = {
@@ -98,6 +207,15 @@ PLANS: dict[str, Plan] = {
             prices={"usd": 49_900, "eur": 45_900, "gbp": 39_900, "jpy": 74_000},
         ),
         Plan(
+            key="bundle_growth",
+            product="bundle",
+            name="Growth with VPN",
+            tagline="Leads Growth and a VPN for the whole team",
+            limits=Limits(leads=250_000, connections=1, devices=50, members=10, history_days=365),
+            features=("Everything in Growth", "WireGuard on every system"),
+            prices={"usd": 17_900, "eur": 16_900, "gbp": 14_500, "jpy": 26_500},
+        ),
+        Plan(
             key="vpn_solo",
             product="vpn",
             name="VPN Solo",
@@ -110,10 +228,26 @@ PLANS: dict[str, Plan] = {
             key="vpn_team",
             product="vpn",
             name="VPN Team",
-            tagline="Private access for a company",
-            limits=Limits(leads=0, connections=0, devices=25, members=25, history_days=0),
+            tagline="Private access for a company, by the person",
+            limits=Limits(leads=0, connections=0, devices=5, members=1, history_days=0),
             features=("WireGuard on every system",),
-            prices={"usd": 3_900, "eur": 3_900, "gbp": 3_200, "jpy": 5_800},
+            prices={"usd": 600, "eur": 600, "gbp": 500, "jpy": 900},
+            seats=Seats(least=3, most=200),
+        ),
+        Plan(
+            key="vpn_metered",
+            product="vpn",
+            name="VPN Metered",
+            tagline="Many devices, paid by the gigabyte",
+            limits=Limits(leads=0, connections=0, devices=50, members=10, history_days=0),
+            features=("WireGuard on every system",),
+            prices={"usd": 1_500, "eur": 1_400, "gbp": 1_200, "jpy": 2_200},
+            metered=Metered(
+                event="vpn_gigabytes",
+                unit="GB",
+                included=200,
+                prices={"usd": 6, "eur": 6, "gbp": 5, "jpy": 9},
+            ),
         ),
     )
 }
@@ -135,17 +269,18 @@ def larger(key: str, limit: str) -> Plan | None:
     Plans of the same product come first. None when there is none.
     """
     own = PLANS.get(key)
-    have = _amount(own.limits, limit) if own else 0
-    more = [plan for plan in on_sale() if _amount(plan.limits, limit) > have]
+    have = amount_of(own.limits, limit) if own else 0
+    more = [plan for plan in on_sale() if amount_of(plan.least, limit) > have]
     return min(more, key=lambda plan: own is None or plan.product != own.product, default=None)
 
 
-def _amount(limits: Limits, limit: str) -> float:
+def amount_of(limits: Limits, limit: str) -> float:
+    """Return one of the limits as a number; "no limit" is infinite."""
     amount: int | None = getattr(limits, limit)
     return math.inf if amount is None else amount
 
 
 def by_lookup_key(lookup_key: str | None) -> Plan | None:
     """Return the plan behind a Stripe price, whatever the price's version, or None."""
-    key, marker, _ = (lookup_key or "").partition("_month_v")
-    return PLANS.get(key) if marker else None
+    found = LOOKUP_KEY.fullmatch(lookup_key or "")
+    return PLANS.get(found[1]) if found else None

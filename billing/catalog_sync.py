@@ -6,12 +6,18 @@ at Stripe is a conflict for a person: the plan needs a new version, old subscrib
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from billing import catalog, gateway, operations
 from billing.models import StripeOperation
 from saas.tenancy import everyone
+
+TAX_BEHAVIOR = "exclusive"  # our prices are before tax, in every currency
+TAX_CODE = "txcd_10103001"  # Stripe's code for software as a service, for business use
+UNTOLD: Any = None  # Stripe doesn't always tell the tiers of a price's further currencies
+EXPAND = ["data.currency_options", "data.tiers"]
 
 
 @dataclass(frozen=True)
@@ -33,28 +39,63 @@ class Diff:
 def diff() -> Diff:
     """Compare the catalog with Stripe. Reads only."""
     plans = catalog.on_sale()
-    prices = _prices([plan.lookup_key for plan in plans])
-    changes: list[Change] = []
-    conflicts: list[str] = []
-    for plan in plans:
-        if gateway.find(f"/v1/products/{product_id(plan)}") is None:
-            changes.append(_product(plan))
-        price = prices.get(plan.lookup_key)
-        if price is None:
-            changes.append(_price(plan))
-        elif price["unit_amount"] != plan.prices[catalog.DEFAULT_CURRENCY]:
-            conflicts.append(
-                f"{plan.lookup_key} is {price['unit_amount']} at Stripe and"
-                f" {plan.prices[catalog.DEFAULT_CURRENCY]} here: raise the plan's version"
-            )
-    return Diff(changes, conflicts)
+    wanted = [change for plan in plans for change in _prices_of(plan)]
+    there = _prices([change.params["lookup_key"] for change in wanted])
+    counting = [plan.metered for plan in plans if plan.metered]
+    meters = {one["event_name"] for one in gateway.each("/v1/billing/meters")} if counting else ()
+    changes = [
+        _product(plan) for plan in plans if gateway.find(f"/v1/products/{product_id(plan)}") is None
+    ]
+    changes += [_meter(one) for one in counting if one.event not in meters]
+    changes += [change for change in wanted if change.params["lookup_key"] not in there]
+    return Diff(changes, [text for change in wanted for text in _conflict(change, there)])
+
+
+def _conflict(change: Change, there: Mapping[str, gateway.Object]) -> list[str]:
+    """Compare a price of ours with the one at Stripe, in every currency."""
+    key = change.params["lookup_key"]
+    if key not in there:
+        return []
+    ours, theirs = _amounts(change.params), _amounts(there[key])
+    return [
+        f"{key} is {theirs.get(currency)} {currency} at Stripe and {amount} here:"
+        " raise the plan's version"
+        for currency, amount in ours.items()
+        if theirs.get(currency, UNTOLD) not in (amount, UNTOLD)
+    ]
+
+
+def _amounts(price: Mapping[str, Any]) -> dict[str, Any]:
+    """What a price costs in each of its currencies: an amount, or the amounts of its tiers."""
+    options = {price["currency"]: price, **(price.get("currency_options") or {})}
+    return {currency: _amount(option) for currency, option in options.items()}
+
+
+def _amount(option: Mapping[str, Any]) -> Any:
+    if option.get("tiers"):
+        return [tier.get("unit_amount") for tier in option["tiers"]]
+    return option.get("unit_amount", UNTOLD)
 
 
 def apply(change: Change) -> None:
     """Create what is missing. Safe to repeat. Raises Refused, Retryable, Misconfigured."""
+    params = {**change.params, **_with_meter(change.params)}
     with everyone("sync the catalog"):
-        operation = operations.begin(change.kind, subject=change.subject, params=change.params)
+        operation = operations.begin(change.kind, subject=change.subject, params=params)
     operations.run(operation)
+
+
+def _with_meter(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the meter's id in the place of the name of its events."""
+    recurring = params.get("recurring") or {}
+    if "meter" not in recurring:
+        return {}
+    [meter] = [
+        meter["id"]
+        for meter in gateway.each("/v1/billing/meters", {"status": "active"})
+        if meter["event_name"] == recurring["meter"]
+    ]
+    return {"recurring": {**recurring, "meter": meter}}
 
 
 def product_id(plan: catalog.Plan) -> str:
@@ -64,7 +105,8 @@ def product_id(plan: catalog.Plan) -> str:
 def _prices(keys: list[str]) -> dict[str, gateway.Object]:
     found: dict[str, gateway.Object] = {}
     for start in range(0, len(keys), 10):  # Stripe takes ten lookup keys a call
-        for price in gateway.each("/v1/prices", {"lookup_keys": keys[start : start + 10]}):
+        asked = {"lookup_keys": keys[start : start + 10], "active": True, "expand": EXPAND}
+        for price in gateway.each("/v1/prices", asked):
             found[price["lookup_key"]] = price
     return found
 
@@ -74,32 +116,92 @@ def _product(plan: catalog.Plan) -> Change:
         "id": product_id(plan),
         "name": f"Harbor {plan.name}",
         "description": plan.tagline,
+        "tax_code": TAX_CODE,
         "metadata": {"plan": plan.key},
     }
     return Change(PRODUCT, product_id(plan), params, f"product {product_id(plan)}: {plan.name}")
 
 
-def _price(plan: catalog.Plan) -> Change:
-    amounts = dict(plan.prices)
-    base = amounts.pop(catalog.DEFAULT_CURRENCY)
+def _meter(metered: catalog.Metered) -> Change:
+    params = {
+        "display_name": f"Harbor {metered.event}",
+        "event_name": metered.event,
+        "default_aggregation": {"formula": "sum"},
+        "customer_mapping": {"type": "by_id", "event_payload_key": "stripe_customer_id"},
+        "value_settings": {"event_payload_key": "value"},
+    }
+    return Change(METER, metered.event, params, f"meter {metered.event}")
+
+
+def _prices_of(plan: catalog.Plan) -> list[Change]:
+    found = [_price(plan, interval) for interval in plan.intervals]
+    return [*found, _metered_price(plan, plan.metered)] if plan.metered else found
+
+
+def _price(plan: catalog.Plan, interval: catalog.Interval) -> Change:
+    amounts = {currency: plan.price(interval, currency) for currency in plan.prices}
+    return _change(
+        plan,
+        plan.lookup_key(interval),
+        f"{plan.name}, a {interval}",
+        {currency: {"unit_amount": amount} for currency, amount in amounts.items()},
+        {"recurring": {"interval": interval}},
+    )
+
+
+def _metered_price(plan: catalog.Plan, metered: catalog.Metered) -> Change:
+    """Nothing for what is included, then each unit. The meter's id is put in when it is sent."""
+    tiers = {
+        currency: {
+            "tiers": [
+                {"up_to": metered.included, "unit_amount": 0},
+                {"up_to": "inf", "unit_amount": amount},
+            ]
+        }
+        for currency, amount in metered.prices.items()
+    }
+    more = {
+        "recurring": {"interval": "month", "usage_type": "metered", "meter": metered.event},
+        "billing_scheme": "tiered",
+        "tiers_mode": "graduated",
+    }
+    return _change(plan, plan.metered_key, f"{plan.name}, each {metered.unit}", tiers, more)
+
+
+def _change(
+    plan: catalog.Plan,
+    lookup_key: str,
+    nickname: str,
+    amounts: dict[str, dict[str, Any]],
+    more: dict[str, Any],
+) -> Change:
+    base, *others = amounts
     params = {
         "product": product_id(plan),
-        "currency": catalog.DEFAULT_CURRENCY,
-        "unit_amount": base,
+        "currency": base,
+        **amounts[base],
         "currency_options": {
-            currency: {"unit_amount": amount} for currency, amount in amounts.items()
+            currency: {**amounts[currency], "tax_behavior": TAX_BEHAVIOR} for currency in others
         },
-        "recurring": {"interval": "month"},
-        "lookup_key": plan.lookup_key,
-        "nickname": f"{plan.name}, monthly",
+        "tax_behavior": TAX_BEHAVIOR,
+        "lookup_key": lookup_key,
+        "nickname": nickname,
         "metadata": {"plan": plan.key},
+        **more,
     }
-    also = ", ".join(f"{amount} {currency}" for currency, amount in plan.prices.items())
-    return Change(PRICE, plan.lookup_key, params, f"price {plan.lookup_key}: {also}")
+    costs = ", ".join(f"{amount} {currency}" for currency, amount in _amounts(params).items())
+    return Change(PRICE, lookup_key, params, f"price {lookup_key}: {costs}")
 
 
 def _look_for_product(operation: StripeOperation) -> gateway.Object | None:
     return gateway.find(f"/v1/products/{operation.params['id']}")
+
+
+def _look_for_meter(operation: StripeOperation) -> gateway.Object | None:
+    for meter in gateway.each("/v1/billing/meters"):
+        if meter["event_name"] == operation.params["event_name"]:
+            return meter
+    return None
 
 
 def _look_for_price(operation: StripeOperation) -> gateway.Object | None:
@@ -109,6 +211,7 @@ def _look_for_price(operation: StripeOperation) -> gateway.Object | None:
 PRODUCT = operations.register(
     operations.Kind("product.create", "/v1/products", _look_for_product, tagged=True)
 )
+METER = operations.register(operations.Kind("meter.create", "/v1/billing/meters", _look_for_meter))
 PRICE = operations.register(
     operations.Kind("price.create", "/v1/prices", _look_for_price, tagged=True)
 )

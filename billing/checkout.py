@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.models import Brand, User
 from billing import catalog, customers, gateway, operations, projection, standing
+from billing.catalog import Offer
 from billing.models import LIVE_STATUSES, BillingAccount, Checkout, StripeOperation, Subscription
 from saas import audit
 from saas.errors import Misconfigured, Refused
@@ -27,7 +28,15 @@ SESSION_LIFE = timedelta(hours=24)  # Stripe's default
 State = Checkout.State
 
 
-def start(*, brand: Brand, plan: str, currency: str, actor: User) -> str:
+def start(
+    *,
+    brand: Brand,
+    plan: str,
+    currency: str,
+    actor: User,
+    interval: str = "month",
+    seats: int | None = None,
+) -> str:
     """Return the address of Stripe's payment page for this plan; call outside of any scope.
 
     Safe to repeat and to race: of clicks on different plans the last one's session stays open, and
@@ -35,24 +44,24 @@ def start(*, brand: Brand, plan: str, currency: str, actor: User) -> str:
     "other_choice": clicks on other plans kept coming), Retryable when Stripe doesn't answer,
     Misconfigured when the catalog isn't at Stripe.
     """
-    chosen = catalog.PLANS.get(plan)
-    if chosen is None or currency not in chosen.prices:
-        raise Refused("unknown_plan", "This plan isn't for sale in this currency.")
+    chosen = catalog.offer(plan, interval, currency, seats)
+    if chosen is None:
+        raise Refused("unknown_plan", "This plan isn't for sale like this.")
     customer = customers.ensure(brand.pk)
     _learn_of_subscriptions(customer)
-    price = _price(chosen)
+    items = line_items(chosen)
     for _ in range(MOST_TURNS):
         open_one = _open(brand.pk)
         if open_one:
-            _settle(open_one, keep=(plan, currency))
+            _settle(open_one, keep=chosen)
         with scope(brand):
             standing.locked(brand.pk)
             refuse_when_subscribed()
             mine = Checkout.objects.filter(state=State.OPEN).select_related("operation").first()
             if mine is None:
-                mine = _begin(brand, chosen, currency, customer, price)
+                mine = _begin(brand, chosen, customer, items)
                 audit.record("checkout.started", mine, actor=actor, changes={"plan": [None, plan]})
-        if (mine.plan, mine.currency) == (plan, currency):
+        if _is_of(mine, chosen):
             return str(operations.run(mine.operation)["url"])
     raise Refused("other_choice", "Another plan was chosen in the same moment. Choose again.")
 
@@ -76,13 +85,18 @@ def _open(brand_id: int) -> Checkout | None:
         return found
 
 
-def _settle(checkout: Checkout, keep: tuple[str, str]) -> None:
+def _is_of(checkout: Checkout, chosen: Offer) -> bool:
+    about = (checkout.plan, checkout.interval, checkout.currency, checkout.seats)
+    return about == (chosen.plan.key, chosen.interval, chosen.currency, chosen.seats)
+
+
+def _settle(checkout: Checkout, keep: Offer) -> None:
     """Learn at Stripe how far an open checkout is, and close it there unless it is for `keep`."""
     session = str(operations.run(checkout.operation)["id"])  # finishes one that was cut short
     refresh(session)
     with scope(checkout.brand_id):
         checkout = Checkout.objects.select_related("operation").get(pk=checkout.pk)
-        if checkout.state != State.OPEN or (checkout.plan, checkout.currency) == keep:
+        if checkout.state != State.OPEN or _is_of(checkout, keep):
             return
         standing.locked(checkout.brand_id)
         closing = operations.begin(EXPIRE, subject=session, params={"_session": session})
@@ -92,33 +106,54 @@ def _settle(checkout: Checkout, keep: tuple[str, str]) -> None:
         refresh(session)  # it was paid, or ran out, in this moment
 
 
-def _price(plan: catalog.Plan) -> str:
-    found = gateway.get("/v1/prices", {"lookup_keys": [plan.lookup_key], "active": True})["data"]
+def line_items(chosen: Offer) -> list[dict[str, Any]]:
+    """What Stripe sells for an offer: the plan, and what is counted beside it."""
+    items: list[dict[str, Any]] = [
+        {"price": price_id(chosen.plan.lookup_key(chosen.interval)), "quantity": chosen.seats}
+    ]
+    if chosen.plan.metered:
+        items.append({"price": price_id(chosen.plan.metered_key)})
+    return items
+
+
+def price_id(lookup_key: str) -> str:
+    """Return Stripe's id of a price of the catalog; Misconfigured when it isn't there."""
+    found = gateway.get("/v1/prices", {"lookup_keys": [lookup_key], "active": True})["data"]
     if not found:
-        raise Misconfigured(f"Stripe has no price {plan.lookup_key}: run manage.py sync_catalog")
+        raise Misconfigured(f"Stripe has no price {lookup_key}: run manage.py sync_catalog")
     return str(found[0]["id"])
 
 
-def _begin(brand: Brand, plan: catalog.Plan, currency: str, customer: str, price: str) -> Checkout:
+def _begin(brand: Brand, chosen: Offer, customer: str, items: list[dict[str, Any]]) -> Checkout:
     now = timezone.now()
-    about = {"brand": str(brand.pk), "plan": plan.key}
+    about = {"brand": str(brand.pk), "plan": chosen.plan.key}
     params: dict[str, Any] = {
         "mode": "subscription",
         "customer": customer,
         "client_reference_id": str(brand.pk),
-        "line_items": [{"price": price, "quantity": 1}],
+        "line_items": items,
+        "allow_promotion_codes": True,
+        "automatic_tax": {"enabled": settings.STRIPE_TAX},
+        "billing_address_collection": "required",
+        "tax_id_collection": {"enabled": True},
+        "customer_update": {"name": "auto", "address": "auto"},
         "metadata": about,
         "subscription_data": {"metadata": about},
         "success_url": _page("billing:return", brand) + "?session={CHECKOUT_SESSION_ID}",
         "cancel_url": _page("billing:subscribe", brand) + "?left=1",
     }
-    if currency != catalog.DEFAULT_CURRENCY:
-        params["currency"] = currency
+    if chosen.currency != catalog.DEFAULT_CURRENCY:
+        params["currency"] = chosen.currency
     operation = operations.begin(
         CREATE, subject=f"brand {brand.pk} at {now.isoformat()}", params=params
     )
     checkout: Checkout = Checkout.objects.create(
-        plan=plan.key, currency=currency, operation=operation, expires_at=now + SESSION_LIFE
+        plan=chosen.plan.key,
+        interval=chosen.interval,
+        seats=chosen.seats,
+        currency=chosen.currency,
+        operation=operation,
+        expires_at=now + SESSION_LIFE,
     )
     return checkout
 

@@ -118,7 +118,7 @@ def _entitlements(account: BillingAccount, now: datetime) -> Entitlements:
     plan = catalog.PLANS.get(account.plan)
     on_trial = account.plan == catalog.TRIAL
     name = plan.name if plan else account.plan
-    limits = plan.limits if plan else NOTHING
+    limits = plan.limits_of(account.seats) if plan else NOTHING
     refusal = closed(terms(account), now)
     return Entitlements(
         brand_id=account.brand_id,

@@ -61,6 +61,11 @@ def get(path: str, params: Mapping[str, Any] | None = None) -> Object:
     return _call("get", path, params or {}, {})
 
 
+def preview(params: Mapping[str, Any]) -> Object:
+    """Ask what an invoice would say. A POST that writes nothing, so it needs no key."""
+    return _call("post", "/v1/invoices/create_preview", params, {})
+
+
 def find(path: str, params: Mapping[str, Any] | None = None) -> Object | None:
     """Read an object, or None when Stripe has none of that name."""
     try:

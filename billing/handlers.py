@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billing import checkout, projection
+from billing import checkout, projection, promotions
 
 # The longest matching prefix decides. Types without a handler reach the mirror only.
 HANDLERS: dict[str, Callable[[str], bool]] = {
@@ -15,6 +15,8 @@ HANDLERS: dict[str, Callable[[str], bool]] = {
     "customer.deleted": projection.customer,
     "invoice.": projection.invoice,
     "checkout.session.": checkout.refresh,
+    "customer.discount.": promotions.refresh,
+    "promotion_code.": promotions.refresh,
 }
 
 
@@ -24,10 +26,18 @@ def project(event: dict[str, Any]) -> bool:
     Raises Retryable, Misconfigured, Refused. Safe to repeat.
     """
     handler = _handler(event["type"])
-    stripe_id = event["data"]["object"].get("id")
+    stripe_id = _subject(event)
     if handler is None or not stripe_id:  # invoice.upcoming has no id: it isn't there yet
         return False
     return handler(stripe_id)
+
+
+def _subject(event: dict[str, Any]) -> str:
+    """The id of the object to fetch: of a discount, the code that was redeemed."""
+    found = event["data"]["object"]
+    if found.get("object") == "discount":
+        return projection.reference(found.get("promotion_code"))
+    return projection.reference(found)
 
 
 def _handler(event_type: str) -> Callable[[str], bool] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.urls import reverse
 
@@ -15,9 +17,22 @@ MAY_PAY = [role for role in Role if allows(role, Permission.MANAGE_BILLING)]
 
 def payment_failed(account: BillingAccount) -> None:
     """Tell everyone who can pay for the brand that a payment failed, and what it means."""
+    _tell(account, "mail/payment_failed", "billing:overview", grace_until=account.grace_until)
+
+
+def trial_ends(account: BillingAccount) -> None:
+    """Remind everyone who can pay for the brand of the trial's end."""
+    _tell(account, "mail/trial_ends", "billing:subscribe", ends_at=account.trial_ends_at)
+
+
+def trial_over(account: BillingAccount) -> None:
+    """Tell everyone who can pay for the brand that the trial is over, and what stays."""
+    _tell(account, "mail/trial_over", "billing:subscribe", used=account.leads_used)
+
+
+def _tell(account: BillingAccount, template: str, page: str, **context: Any) -> None:
     brand = Brand.objects.get(pk=account.brand_id)
-    url = settings.PUBLIC_URL + reverse("billing:overview", kwargs={"slug": brand.slug})
+    url = settings.PUBLIC_URL + reverse(page, kwargs={"slug": brand.slug})
     people = Membership.objects.filter(role__in=MAY_PAY, user__is_active=True)
     for email in people.values_list("user__email", flat=True):
-        context = {"brand": brand.name, "grace_until": account.grace_until, "url": url}
-        mail.send(to=email, template="mail/payment_failed", context=context)
+        mail.send(to=email, template=template, context={"brand": brand.name, "url": url, **context})

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from billing import catalog
-from billing.views import currency_of
+from billing.views import choice
 
 
 @require_safe
@@ -23,10 +23,7 @@ def pricing(request: HttpRequest) -> HttpResponse:
 
 
 def _offer(request: HttpRequest) -> dict[str, Any]:
-    return {
-        "plans": catalog.on_sale(),
+    return choice(request) | {
         "trial": catalog.plan(catalog.TRIAL),
         "trial_days": catalog.TRIAL_LENGTH.days,
-        "currency": currency_of(request.GET.get("currency")),
-        "currencies": catalog.CURRENCIES,
     }

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.models import Membership
-from billing import catalog, entitlements, subscriptions
+from billing import catalog, changes, entitlements, subscriptions, usage
 from billing.entitlements import Entitlements
 from billing.models import Checkout, Invoice, Subscription
 from saas.money import Money
@@ -60,6 +60,8 @@ def overview(brand_id: int) -> dict[str, Any]:
         "tone": "amber" if rights.refusal else STANDING_TONES.get(rights.standing, "grey"),
         "subscription": subscription,
         "uses": _uses(brand_id, rights),
+        "metered": usage.upcoming(brand_id),
+        "planned": changes.planned(subscription) if subscription else None,
         "next_invoice": _next_invoice(subscription),
         "invoices": _invoices(),
         "ending": ending,
@@ -96,7 +98,9 @@ def _next_invoice(subscription: Subscription | None) -> NextInvoice | None:
         or subscription.status not in ("active", "trialing", "past_due")
     ):
         return None
-    return NextInvoice(subscription.price, subscription.current_period_end)
+    following = changes.planned(subscription)
+    price = Money(following.amount, following.currency) if following else subscription.price
+    return NextInvoice(price, subscription.current_period_end)
 
 
 def _invoices() -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ one second are harmless, whatever is fetched meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from billing import catalog, gateway, standing
 from billing.models import LIVE_STATUSES, BillingAccount, Invoice, Subscription
 from saas import audit
 from saas.errors import Misconfigured
+from saas.money import Money
 from saas.tenancy import everyone, scope
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ EXPAND = [
     "default_payment_method",
     "customer.invoice_settings.default_payment_method",
     "items.data.price.currency_options",
+    "schedule.phases.items.price",
+    "discounts.source.coupon",
 ]
 
 
@@ -85,24 +88,79 @@ def write_subscription(account: BillingAccount, found: gateway.Object, number: i
 
 
 def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime) -> dict[str, Any]:
-    item = found["items"]["data"][0]
+    item = main_item(found)
     price = item["price"]
+    seats = item.get("quantity") or 1
     past_due = found["status"] == "past_due"
     return {
         "status": found["status"],
         "plan": plan_of(price),
+        "interval": (price.get("recurring") or {}).get("interval") or "month",
+        "seats": seats,
         "currency": found["currency"],
-        "amount": _unit_amount(price, found["currency"]) * (item.get("quantity") or 1),
-        # Older API versions, and some stand-ins, still have it on the subscription.
-        "current_period_end": moment(
-            item.get("current_period_end") or found.get("current_period_end")
-        ),
+        "amount": _unit_amount(price, found["currency"]) * seats,
+        "current_period_start": moment(_of_period("start", item, found)),
+        "current_period_end": moment(_of_period("end", item, found)),
         "cancel_at_period_end": bool(found.get("cancel_at_period_end")),
+        **_planned(found),
+        "discount": ", ".join(_discounts(found))[:120],
         "past_due_since": (row.past_due_since or now) if past_due else None,
         "started_at": moment(found.get("start_date") or found["created"]),
         "ended_at": moment(found.get("ended_at")),
         "card": _card(found),
     }
+
+
+def _of_period(which: str, item: gateway.Object, found: gateway.Object) -> int | None:
+    """Older API versions, and some stand-ins, still have the period on the subscription."""
+    name = f"current_period_{which}"
+    value: int | None = item.get(name) or found.get(name)
+    return value
+
+
+def _planned(found: gateway.Object) -> dict[str, Any]:
+    """What comes after this period by a schedule; empty when nothing does."""
+    schedule = found.get("schedule")
+    held = schedule if isinstance(schedule, dict) else {}
+    phases = held.get("phases") or []
+    now = (held.get("current_phase") or {}).get("end_date")
+    coming = [phase for phase in phases if now is not None and phase["start_date"] >= now]
+    planned = {"schedule": reference(schedule) if coming else ""}
+    if not coming:
+        return planned | {"next_plan": "", "next_interval": "", "next_seats": None}
+    item = main_item({"items": {"data": coming[0]["items"]}})
+    interval = (item["price"].get("recurring") or {}).get("interval") or "month"
+    planned |= {"next_plan": plan_of(item["price"]), "next_interval": interval}
+    return planned | {"next_seats": item.get("quantity") or 1}
+
+
+def _discounts(found: gateway.Object) -> Iterator[str]:
+    """What each discount of a subscription takes off, and until when, in words."""
+    for discount in found.get("discounts") or []:
+        source = discount.get("source") if isinstance(discount, dict) else None
+        coupon = (source or {}).get("coupon")
+        if not isinstance(coupon, dict):
+            continue
+        share, amount = coupon.get("percent_off"), coupon.get("amount_off")
+        off = f"{share:g} %" if share else str(Money(amount or 0, coupon.get("currency") or "usd"))
+        option = (coupon.get("currency_options") or {}).get(found["currency"]) or {}
+        if option.get("amount_off"):
+            off = str(Money(option["amount_off"], found["currency"]))
+        end = moment(discount.get("end"))
+        until = f" until {end:%-d %B %Y}" if end else ""
+        once = " the next invoice" if coupon.get("duration") == "once" else ""
+        yield f"{off} off{once}{until}"
+
+
+def main_item(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The item that is the plan; what is counted beside it stands in an item of its own."""
+    items: list[dict[str, Any]] = found["items"]["data"]
+    licensed = (item for item in items if not is_metered(item["price"]))
+    return next(licensed, items[0])
+
+
+def is_metered(price: Mapping[str, Any]) -> bool:
+    return (price.get("recurring") or {}).get("usage_type") == "metered"
 
 
 def _unit_amount(price: Mapping[str, Any], currency: str) -> int:
@@ -190,6 +248,8 @@ def _invoice_fields(found: gateway.Object) -> dict[str, Any]:
         "status": found.get("status") or "draft",
         "currency": found["currency"],
         "total": found["total"],
+        **_taxes(found),
+        "discount": sum(one["amount"] for one in found.get("total_discount_amounts") or []),
         "amount_due": found["amount_due"],
         "amount_paid": found["amount_paid"],
         "issued_at": moment(times.get("finalized_at") or found["created"]),
@@ -197,6 +257,17 @@ def _invoice_fields(found: gateway.Object) -> dict[str, Any]:
         "next_attempt_at": moment(found.get("next_payment_attempt")),
         "page_url": found.get("hosted_invoice_url") or "",
         "pdf_url": found.get("invoice_pdf") or "",
+    }
+
+
+def _taxes(found: gateway.Object) -> dict[str, Any]:
+    """The taxes of an invoice, and by which of the customer's tax ids they were judged."""
+    taxes = found.get("total_taxes") or []
+    ids = [str(one.get("value") or "") for one in found.get("customer_tax_ids") or []]
+    return {
+        "tax": sum(one["amount"] for one in taxes),
+        "reverse_charge": any(one.get("taxability_reason") == "reverse_charge" for one in taxes),
+        "tax_ids": ", ".join(filter(None, ids))[:200],
     }
 
 

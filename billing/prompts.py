@@ -32,7 +32,7 @@ class Prompt:
 def of(limit: Limit, rights: Entitlements) -> Prompt:
     """Say that the brand has met `limit`, or that it may take in nothing at all now."""
     plan = catalog.larger(rights.plan, limit)
-    more = MORE[limit](plan.limits) if plan else ""
+    more = MORE[limit](plan.least) if plan else ""
     if limit == "history_days":
         return Prompt(_reach(rights), plan, more, LARGER if plan else "")
     if rights.needs_first_plan:
@@ -46,7 +46,9 @@ def of(limit: Limit, rights: Entitlements) -> Prompt:
 
 def page(rights: Entitlements) -> str:
     """Name the page where a plan is bought or changed."""
-    return "billing:subscribe" if rights.plan == catalog.TRIAL else "billing:overview"
+    if rights.plan == catalog.TRIAL:
+        return "billing:subscribe"
+    return "billing:overview" if rights.refusal else "billing:change"
 
 
 def past(days: int | None) -> str:

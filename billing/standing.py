@@ -34,6 +34,7 @@ class Known:
     plan: str
     status: str
     past_due_since: datetime | None
+    seats: int = 1
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Position:
     plan: str
     standing: Standing
     grace_until: datetime | None = None
+    seats: int = 1
 
 
 # The name of every move, for the journal: an exhaustive table, so a new standing must be named.
@@ -74,14 +76,13 @@ def position(known: Known | None, trial_ends_at: datetime, now: datetime) -> Pos
         running = now < trial_ends_at
         return Position(catalog.TRIAL, Standing.TRIALING if running else Standing.DOWNGRADED)
     if known.status in ("active", "trialing"):
-        return Position(known.plan, Standing.ACTIVE)
+        return Position(known.plan, Standing.ACTIVE, seats=known.seats)
     if known.status == "past_due":
         grace_until = (known.past_due_since or now) + catalog.GRACE
         if now < grace_until:
-            return Position(known.plan, Standing.PAST_DUE, grace_until)
-    if known.status in LIVE_STATUSES:
-        return Position(known.plan, Standing.DOWNGRADED)
-    return Position(known.plan, Standing.CANCELED)
+            return Position(known.plan, Standing.PAST_DUE, grace_until, known.seats)
+    ended = Standing.DOWNGRADED if known.status in LIVE_STATUSES else Standing.CANCELED
+    return Position(known.plan, ended, seats=known.seats)
 
 
 def settle(
@@ -90,28 +91,32 @@ def settle(
     """Move a locked account to where its subscription says, in the caller's transaction.
 
     Audits, tells the listeners of `entitlements.on_change` and writes the mail of a failed payment
-    only when something moved. Safe to repeat. Raises Misconfigured for a plan that the catalog
-    doesn't know.
+    or a trial's end only when something moved. Safe to repeat. Raises Misconfigured for a plan that
+    the catalog doesn't know.
     """
     target = position(_known(account), account.trial_ends_at, now)
-    before = Position(account.plan, Standing(account.standing), account.grace_until)
+    before = Position(account.plan, Standing(account.standing), account.grace_until, account.seats)
     plan = catalog.PLANS.get(target.plan)
     if plan is None:
         raise Misconfigured(f"the catalog has no plan {target.plan!r}")
-    if target == before and account.lead_quota == plan.limits.leads:
+    quota = plan.limits_of(target.seats).leads
+    if target == before and account.lead_quota == quota:
         return
-    account.plan, account.standing = target.plan, target.standing
-    account.grace_until, account.lead_quota = target.grace_until, plan.limits.leads
-    account.save(update_fields=["plan", "standing", "grace_until", "lead_quota"])
+    account.plan, account.standing, account.seats = target.plan, target.standing, target.seats
+    account.grace_until, account.lead_quota = target.grace_until, quota
+    account.save(update_fields=["plan", "standing", "seats", "grace_until", "lead_quota"])
     action = MOVES.get((before.standing, target.standing), "plan.changed")
     changes = {
         "standing": [before.standing, target.standing],
         "plan": [before.plan, target.plan],
+        "seats": [before.seats, target.seats],
     }
     audit.record(action, account, actor=actor, reason=reason, changes=changes)
     entitlements.changed(account.brand_id)
     if target.standing == Standing.PAST_DUE != before.standing:
         letters.payment_failed(account)
+    if (before.standing, target.standing) == (Standing.TRIALING, Standing.DOWNGRADED):
+        letters.trial_over(account)
 
 
 def _known(account: BillingAccount) -> Known | None:
@@ -121,7 +126,9 @@ def _known(account: BillingAccount) -> Known | None:
         rows.filter(status__in=LIVE_STATUSES).first()
         or rows.filter(status="canceled").order_by("-started_at", "-pk").first()
     )
-    return Known(chosen.plan, chosen.status, chosen.past_due_since) if chosen else None
+    if chosen is None:
+        return None
+    return Known(chosen.plan, chosen.status, chosen.past_due_since, chosen.seats)
 
 
 def locked(brand_id: int) -> BillingAccount:

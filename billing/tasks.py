@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import checkout, inbox, operations, renewals, standing
+from billing import checkout, inbox, operations, renewals, standing, trials, usage
 from billing.models import StripeOperation
 from saas.jobs import job
 from saas.tenancy import everyone
@@ -71,5 +71,13 @@ def sweep_standing() -> None:
     """End trials and grace periods that ran out, and forgotten checkouts."""
     with job("billing.standing.sweep") as trace:
         moved = standing.sweep()
+        told = trials.announce()
         asked = checkout.sweep()
-        trace.note(f"{moved} accounts moved, {asked} checkouts asked about")
+        trace.note(f"{moved} accounts moved, {told} reminded, {asked} checkouts asked about")
+
+
+@shared_task(name="billing.usage.sweep")
+def sweep_usage() -> None:
+    """Report what was used to Stripe's meters."""
+    with job("billing.usage.sweep") as trace:
+        trace.note(f"{usage.sweep()} batches sent")

@@ -6,12 +6,18 @@ has a plan.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Brand, User
-from billing import catalog
+from billing import catalog, letters
 from billing.models import BillingAccount, Standing, Trial
 from saas import audit
+from saas.tenancy import everyone, scope
+
+ANNOUNCED = (3, 1)  # days before its end
 
 
 def start(brand: Brand, actor: User) -> None:
@@ -31,6 +37,38 @@ def start(brand: Brand, actor: User) -> None:
     )
     action = "trial.started" if first else "account.opened_without_trial"
     audit.record(action, account, actor=actor, changes={"plan": [None, catalog.TRIAL]})
+
+
+def announce(limit: int = 500) -> int:
+    """Remind of trials that end within ANNOUNCED days; return of how many. Safe to repeat and race.
+
+    A trial that is extended afterwards is announced again.
+    """
+    told = 0
+    for days in sorted(ANNOUNCED):
+        now = timezone.now()
+        with everyone("trials that end soon"):
+            ending = BillingAccount.objects.filter(
+                standing=Standing.TRIALING,
+                trial_ends_at__gt=now,
+                trial_ends_at__lte=now + timedelta(days=days),
+            )
+            due = ending.filter(Q(trial_announced=None) | Q(trial_announced__gt=days))
+            brands = list(due.values_list("brand_id", flat=True)[:limit])
+        told += sum(_announce(brand_id, days) for brand_id in brands)
+    return told
+
+
+def _announce(brand_id: int, days: int) -> bool:
+    with scope(brand_id):
+        account: BillingAccount = BillingAccount.objects.select_for_update(no_key=True).get()
+        told = account.trial_announced
+        if account.standing != Standing.TRIALING or (told is not None and told <= days):
+            return False
+        account.trial_announced = days
+        account.save(update_fields=["trial_announced"])
+        letters.trial_ends(account)
+        return True
 
 
 def is_open(user: User) -> bool:

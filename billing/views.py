@@ -11,14 +11,14 @@ import structlog
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Brand
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
-from billing import catalog, checkout, pages, subscriptions
+from billing import catalog, changes, checkout, currencies, pages, subscriptions
 from saas.celery import wake
 from saas.errors import Misconfigured, Refused, Retryable
 from saas.tenancy import scope
@@ -30,6 +30,7 @@ View = Callable[Concatenate[BrandRequest, P], HttpResponse]
 ASK_AGAIN = "Try again in a minute."
 CANCELS_LATER = "Your cancellation is kept, and is carried out by itself as soon as Stripe answers."
 RESUMES_LATER = "Your plan is to go on: we tell Stripe by ourselves as soon as it answers."
+CHANGES_LATER = "Your change is kept, and is carried out by itself as soon as Stripe answers."
 LATE_AFTER = 5  # polls of the return page before we ask Stripe ourselves
 
 
@@ -92,19 +93,30 @@ def subscribe(request: BrandRequest) -> HttpResponse:
     """The plans, with a button each that leads to Stripe Checkout."""
     if subscriptions.live():
         return redirect("billing:overview", slug=request.brand.slug)
-    currency = currency_of(request.GET.get("currency"))
-    context = pages.overview(request.brand.pk)
-    context |= {
+    context = pages.overview(request.brand.pk) | choice(request)
+    return render(request, "billing/subscribe.html", {**context, "left": "left" in request.GET})
+
+
+def choice(request: HttpRequest) -> dict[str, Any]:
+    """What the pages with prices show: the plans, and the currency and interval that were chosen.
+
+    Without a choice the currency is that of the reader's country, as the browser names it.
+    """
+    interval = request.GET.get("interval")
+    return {
         "plans": catalog.on_sale(),
-        "currency": currency,
         "currencies": catalog.CURRENCIES,
-        "left": "left" in request.GET,
+        "currency": currency_of(request.GET.get("currency"), request),
+        "intervals": (("month", "Monthly"), ("year", "Yearly")),
+        "interval": interval if interval in catalog.INTERVALS else "month",
     }
-    return render(request, "billing/subscribe.html", context)
 
 
-def currency_of(wanted: str | None) -> str:
-    return wanted if wanted in catalog.CURRENCIES else catalog.DEFAULT_CURRENCY
+def currency_of(wanted: str | None, request: HttpRequest) -> str:
+    """Return the currency that was asked for, or guess it."""
+    if wanted in catalog.CURRENCIES:
+        return wanted
+    return currencies.guess(request.headers.get("Accept-Language", ""))
 
 
 @require_POST
@@ -115,10 +127,73 @@ def start_checkout(request: BrandRequest) -> HttpResponse:
     url = checkout.start(
         brand=_brand(request),
         plan=request.POST.get("plan", ""),
-        currency=currency_of(request.POST.get("currency")),
+        currency=currency_of(request.POST.get("currency"), request),
+        interval=request.POST.get("interval", "month"),
+        seats=_number(request.POST.get("seats")),
         actor=request.user,
     )
     return HttpResponseRedirect(url, status=303)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 6 else None
+
+
+@require_GET
+@requires(Permission.MANAGE_BILLING)
+def choose_change(request: BrandRequest) -> HttpResponse:
+    """The plans again, each leading to a preview of what the change costs."""
+    subscription = subscriptions.live()
+    if subscription is None:
+        return redirect("billing:subscribe", slug=request.brand.slug)
+    context = pages.overview(request.brand.pk) | choice(request)
+    context |= {"currency": subscription.currency, "seats": subscription.seats}
+    if "interval" not in request.GET:
+        context["interval"] = subscription.interval
+    return render(request, "billing/change.html", context)
+
+
+@require_GET
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals(ASK_AGAIN)
+def preview_change(request: BrandRequest) -> HttpResponse:
+    """What a change would cost, as Stripe says."""
+    preview = changes.preview(
+        brand=_brand(request),
+        plan=request.GET.get("plan", ""),
+        interval=request.GET.get("interval", ""),
+        seats=_number(request.GET.get("seats")),
+        code=request.GET.get("code", ""),
+    )
+    with scope(request.brand.pk):
+        context = {
+            "preview": preview,
+            "subscription": subscriptions.live(),
+            "code": request.GET.get("code", ""),
+        }
+        return render(request, "billing/preview.html", context)
+
+
+@require_POST
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals(CHANGES_LATER)
+def apply_change(request: BrandRequest) -> HttpResponse:
+    """Do what a preview promised."""
+    promise = request.POST.get("promise", "")
+    done = changes.change(brand=_brand(request), promise=promise, actor=request.user)
+    words = "Your plan is changed." if done else "Your plan changes at the end of the period."
+    messages.success(request, words)
+    return redirect("billing:overview", slug=request.brand.slug)
+
+
+@require_POST
+@requires(Permission.MANAGE_BILLING, scoped=False)
+@tells_refusals(CHANGES_LATER)
+def keep_plan(request: BrandRequest) -> HttpResponse:
+    """Take back a change that waits for the period's end."""
+    changes.keep(brand=_brand(request), actor=request.user)
+    messages.success(request, "Your plan stays as it is.")
+    return redirect("billing:overview", slug=request.brand.slug)
 
 
 @require_POST

@@ -102,6 +102,7 @@ app.conf.beat_schedule = {
     "stripe catch-up": {"task": "billing.inbox.catch_up", "schedule": 600.0},
     "stripe operations": {"task": "billing.operations.sweep", "schedule": 30.0},
     "standing": {"task": "billing.standing.sweep", "schedule": 60.0},
+    "usage": {"task": "billing.usage.sweep", "schedule": 300.0},
     "renewals": {"task": "billing.renewals.sweep", "schedule": 900.0},
     "prune stripe inbox": {"task": "billing.inbox.prune", "schedule": crontab(hour=3, minute=37)},
     "prune jobs": {"task": "saas.prune_jobs", "schedule": crontab(hour=3, minute=17)},

@@ -250,6 +250,8 @@ STRIPE_WEBHOOK_SECRETS = [
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com").rstrip("/")
 STRIPE_API_HOST = STRIPE_API_BASE  # what dj-stripe calls it
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
+# Stripe Tax must be set up in the account; without it prices are charged as they stand.
+STRIPE_TAX = env.bool("STRIPE_TAX", default=True)
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 SMARTLEAD_API_BASE = env.str(
     "SMARTLEAD_API_BASE", default="https://server.smartlead.ai/api/v1"

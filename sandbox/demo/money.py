@@ -12,7 +12,9 @@ def subscribe(brand: Brand, *, plan: str, card: str, **more: Any) -> str:
     """Subscribe with a test card and project the outcome; return the subscription's id."""
     customer = customers.ensure(brand.pk)
     method = _attach(brand, customer, card)
-    price = gateway.get("/v1/prices", {"lookup_keys": [catalog.PLANS[plan].lookup_key]})["data"][0]
+    price = gateway.get("/v1/prices", {"lookup_keys": [catalog.PLANS[plan].lookup_key()]})["data"][
+        0
+    ]
     made = gateway.write(
         "post",
         "/v1/subscriptions",

@@ -80,7 +80,10 @@ class Control:
 
     async def state(self, request: Request) -> JSONResponse:
         store = self.api.store
-        kinds = store.all("SELECT kind, count(*) FROM objects GROUP BY kind ORDER BY kind")
+        kinds = store.all(
+            "SELECT kind, count(*) FROM objects GROUP BY kind UNION ALL"
+            " SELECT 'billing.meter_event', count(*) FROM usage HAVING count(*) > 0 ORDER BY 1"
+        )
         states = store.all("SELECT state, count(*) FROM deliveries GROUP BY state")
         timers = store.one("SELECT count(*), min(at) FROM timers")
         count, following = timers or (0, None)

@@ -99,10 +99,10 @@ def test_who_comes_after_the_plan_shrank_is_told_and_can_come_later(
     assert f"{brand.name} has room for one person, and every place is taken." in page
     assert people(brand) == 1
     with scope(brand):
-        BillingAccount.objects.update(plan="vpn_team")
+        BillingAccount.objects.update(plan="vpn_team", seats=3)
     assert client.post(f"/invitations/{token}/").url == f"/b/{brand.slug}/"
     with scope(brand):
-        BillingAccount.objects.update(plan="vpn_solo")
+        BillingAccount.objects.update(plan="vpn_solo", seats=1)
     assert client.post(f"/invitations/{token}/").url == f"/b/{brand.slug}/"  # a member stays one
     assert people(brand) == 2
 

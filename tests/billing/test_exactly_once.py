@@ -21,8 +21,21 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from billing import checkout, customers, gateway, operations, projection, standing, subscriptions
-from billing.models import BillingAccount, StripeOperation, Subscription
+from billing import (
+    catalog,
+    changes,
+    checkout,
+    customers,
+    gateway,
+    operations,
+    projection,
+    promotions,
+    schedules,
+    standing,
+    subscriptions,
+    usage,
+)
+from billing.models import BillingAccount, PromotionCode, StripeOperation, Subscription
 from saas.tenancy import everyone, scope
 from tests.billing.conftest import Stripe
 from tests.billing.dying import POINTS
@@ -92,11 +105,11 @@ def begin_customer(_: Stripe) -> StripeOperation:
 def begin_checkout(stripe: Stripe) -> StripeOperation:
     brand = new_brand()
     customer = customers.ensure(brand.pk)
-    price = checkout._price(checkout.catalog.plan("leads_starter"))
+    offer = catalog.Offer(catalog.plan("leads_starter"))
+    items = checkout.line_items(offer)
     with scope(brand):
         standing.locked(brand.pk)
-        plan = checkout.catalog.plan("leads_starter")
-        return checkout._begin(brand, plan, "usd", customer, price).operation
+        return checkout._begin(brand, offer, customer, items).operation
 
 
 def begin_expiry(stripe: Stripe) -> StripeOperation:
@@ -114,7 +127,7 @@ def begin_portal(_: Stripe) -> StripeOperation:
         return operations.begin(checkout.PORTAL, subject=f"brand {brand.pk}", params=params)
 
 
-def with_subscription(_: Stripe) -> tuple[Any, Subscription]:
+def with_subscription(_: Stripe, plan: str = "leads_starter") -> tuple[Any, Subscription]:
     brand = new_brand()
     customer = customers.ensure(brand.pk)
     key = f"setup {brand.pk} {next(_numbers)}"
@@ -124,13 +137,13 @@ def with_subscription(_: Stripe) -> tuple[Any, Subscription]:
         {"customer": customer},
         key=f"{key} card",
     )
-    price = checkout._price(checkout.catalog.plan("leads_starter"))
+    items = checkout.line_items(catalog.Offer(catalog.plan(plan)))
     made = gateway.write(
         "post",
         "/v1/subscriptions",
         {
             "customer": customer,
-            "items": [{"price": price}],
+            "items": items,
             "default_payment_method": card["id"],
         },
         key=f"{key} subscription",
@@ -180,6 +193,80 @@ def begin_price(_: Stripe) -> StripeOperation:
         return operations.begin(catalog_sync.PRICE, subject=key, params=params)
 
 
+def begin_meter(_: Stripe) -> StripeOperation:
+    from billing import catalog_sync
+
+    metered = catalog.Metered(f"test_{next(_numbers)}", "GB", 0, {"usd": 1})
+    change = catalog_sync._meter(metered)
+    with everyone("test"):
+        return operations.begin(change.kind, subject=change.subject, params=change.params)
+
+
+def begin_usage(stripe: Stripe) -> StripeOperation:
+    brand, _ = with_subscription(stripe, "vpn_metered")
+    with scope(brand):
+        usage.report(brand.pk, 3 * 10**9, "k")
+        batch = usage.gather(brand.pk)
+    assert batch is not None
+    assert batch.operation is not None
+    return batch.operation
+
+
+def promise(brand: Any, plan: str) -> dict[str, Any]:
+    shown = changes.preview(brand=brand, plan=plan, interval="month", seats=None)
+    return changes._agreed(shown.promise)
+
+
+def begin_change(stripe: Stripe) -> StripeOperation:
+    brand, row = with_subscription(stripe)
+    agreed = promise(brand, "leads_growth")
+    with scope(brand):
+        return changes._begin_change(row, agreed)
+
+
+def begin_schedule(stripe: Stripe) -> StripeOperation:
+    brand, row = with_subscription(stripe, "leads_growth")
+    agreed = promise(brand, "leads_starter")
+    with scope(brand):
+        return schedules.begin(row, agreed)
+
+
+def begin_phases(stripe: Stripe) -> StripeOperation:
+    operation = begin_schedule(stripe)
+    schedule = operations.run(operation)["id"]
+    with scope(operation.brand_id):
+        return StripeOperation.objects.get(kind="schedule.update", subject=schedule)
+
+
+def begin_release(stripe: Stripe) -> StripeOperation:
+    phases = begin_phases(stripe)
+    schedule = operations.run(phases)["id"]
+    with scope(phases.brand_id):
+        params = {"_schedule": schedule}
+        return operations.begin(schedules.RELEASE, subject=schedule, params=params)
+
+
+def begin_coupon(_: Stripe) -> StripeOperation:
+    code = PromotionCode(code=f"TEST{next(_numbers)}", name="Test", percent_off=10)
+    return promotions.create(code, actor=new_brand().owner_for_test)
+
+
+def begin_code(stripe: Stripe) -> StripeOperation:
+    coupon = begin_coupon(stripe)
+    operations.run(coupon)
+    with everyone("test"):
+        return StripeOperation.objects.get(kind="promotion_code.create", subject=coupon.subject)
+
+
+def begin_switching_off(stripe: Stripe) -> StripeOperation:
+    operation = begin_code(stripe)
+    operations.run(operation)
+    code = PromotionCode.objects.get(code=operation.subject)
+    switching = promotions.switch_off(code, actor=new_brand().owner_for_test)
+    assert switching is not None
+    return switching
+
+
 BEGIN: dict[str, Callable[[Stripe], StripeOperation]] = {
     "customer.create": begin_customer,
     "checkout.create": begin_checkout,
@@ -189,6 +276,15 @@ BEGIN: dict[str, Callable[[Stripe], StripeOperation]] = {
     "subscription.cancel_now": begin_cancelling,
     "product.create": begin_product,
     "price.create": begin_price,
+    "meter.create": begin_meter,
+    "meter.event": begin_usage,
+    "subscription.change": begin_change,
+    "schedule.create": begin_schedule,
+    "schedule.update": begin_phases,
+    "schedule.release": begin_release,
+    "coupon.create": begin_coupon,
+    "promotion_code.create": begin_code,
+    "promotion_code.update": begin_switching_off,
 }
 
 
@@ -204,13 +300,14 @@ def effect(stripe: Stripe, act: Callable[[], object]) -> Counter[str]:
 
 
 def recover() -> None:
-    """What the sweep does once the lease of the dead has run out."""
-    with everyone("test"):
-        StripeOperation.objects.filter(state="pending").update(
-            lease_until=None, next_attempt_at=timezone.now() - timedelta(seconds=1)
-        )
-    for operation in operations.due():
-        operations.execute(operation)
+    """What the sweep does once the lease of the dead has run out, follow-ups included."""
+    for _ in range(3):
+        with everyone("test"):
+            StripeOperation.objects.filter(state="pending").update(
+                lease_until=None, next_attempt_at=timezone.now() - timedelta(seconds=1)
+            )
+        for operation in operations.due():
+            operations.execute(operation)
 
 
 def ended(operation: StripeOperation) -> str:
@@ -232,7 +329,7 @@ def test_one_effect_whenever_it_dies(
     kind: str, ready: Stripe, deaths: Callable[[StripeOperation, str], None]
 ) -> None:
     undisturbed = BEGIN[kind](ready)
-    expected = effect(ready, lambda: operations.run(undisturbed))
+    expected = effect(ready, lambda: (operations.run(undisturbed), recover()))
     assert expected
     for first, second in itertools.product(POINTS, (None, "after the send", "before the commit")):
         if second and first == "after it":
@@ -259,7 +356,7 @@ def test_a_key_older_than_stripe_s_memory_is_never_sent_again(
 ) -> None:
     """Two days later: an effect that is there is found, one that isn't is made anew or given up."""
     undisturbed = BEGIN[kind](ready)
-    expected = effect(ready, lambda: operations.run(undisturbed))
+    expected = effect(ready, lambda: (operations.run(undisturbed), recover()))
     operation = BEGIN[kind](ready)
 
     def two_days_pass() -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Mail, Membership
 from accounts.roles import Role
-from billing import catalog, standing
+from billing import catalog, standing, trials
 from billing.models import BillingAccount, Subscription
 from saas.tenancy import scope
 from tests.factories import make_user
@@ -90,6 +90,7 @@ def test_plans_sell_nothing_beside_their_limits_that_another_plan_lacks() -> Non
         by_product.setdefault(plan.product, set()).update(own)
     assert by_product == {
         "leads": {"Search by e-mail, name and company"},
+        "bundle": {"WireGuard on every system"},
         "vpn": {"WireGuard on every system"},
     }
     larger = catalog.plan("leads_growth"), catalog.plan("leads_scale")
@@ -97,3 +98,35 @@ def test_plans_sell_nothing_beside_their_limits_that_another_plan_lacks() -> Non
         ("Everything in Starter",),
         ("Everything in Growth",),
     ]
+
+
+def on_trial(brand: Any, **left: float) -> None:
+    with scope(brand):
+        ends = timezone.now() + timedelta(**left)
+        BillingAccount.objects.update(standing="trialing", trial_ends_at=ends)
+
+
+def test_a_trials_end_is_announced_three_days_and_one_day_before(brand: Any, owner: Any) -> None:
+    on_trial(brand, days=3, hours=1)
+    assert trials.announce() == 0
+    on_trial(brand, days=2, hours=23)
+    assert [trials.announce(), trials.announce()] == [1, 0]
+    on_trial(brand, hours=23)
+    assert [trials.announce(), trials.announce()] == [1, 0]
+    mails = Mail.objects.order_by("pk")
+    assert [mail.to for mail in mails] == [owner.email] * 2
+    assert all("ends on" in mail.subject for mail in mails)
+
+
+def test_a_trial_found_late_is_announced_once(brand: Any) -> None:
+    on_trial(brand, hours=5)
+    assert [trials.announce(), trials.announce()] == [1, 0]
+
+
+def test_the_end_of_a_trial_is_told_once_and_a_paid_plan_gets_no_reminder(brand: Any) -> None:
+    on_trial(brand, seconds=-1)
+    assert [standing.sweep(), standing.sweep()] == [1, 0]
+    assert Mail.objects.get().subject == f"The trial of {brand.name} is over"
+    with scope(brand):
+        BillingAccount.objects.update(standing="active", plan="leads_growth")
+    assert trials.announce() == 0

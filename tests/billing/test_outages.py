@@ -15,8 +15,9 @@ from saas.tenancy import scope
 from tests.billing.conftest import Stripe
 from tests.billing.test_subscribing import choose
 
-SPEAKS_TO_STRIPE = ("checkout", "portal", "cancel", "resume")
-READS = ("overview", "subscribe", "return", "return_status")
+SPEAKS_TO_STRIPE = ("checkout", "portal", "cancel", "resume", "preview", "apply", "keep")
+READS = ("overview", "subscribe", "change", "return", "return_status")
+SMALLER = "?plan=leads_starter&interval=month"
 AWAY, OURS = "We couldn&#x27;t reach Stripe just now.", "Payments are not available at the moment."
 FAULTS = [
     ({"kind": "status", "status": 500}, AWAY),
@@ -32,6 +33,9 @@ NEXT = {
     "portal": "Try again in a minute.",
     "cancel": "Your cancellation is kept, and is carried out by itself",
     "resume": "Your plan is to go on: we tell Stripe by ourselves",
+    "preview": "Try again in a minute.",
+    "apply": "Your change is kept, and is carried out by itself",
+    "keep": "Your change is kept, and is carried out by itself",
 }
 
 
@@ -46,9 +50,15 @@ def subscribe(client: Client, brand: Any, stripe: Stripe) -> None:
     stripe.deliver()
 
 
-def press(client: Client, brand: Any, name: str) -> str:
-    form = {"plan": "leads_growth", "currency": "usd"} if name == "checkout" else {}
-    answer = client.post(f"/b/{brand.slug}/billing/{name}/", form)
+def press(client: Client, brand: Any, name: str, **form: str) -> str:
+    base = f"/b/{brand.slug}/billing/"
+    if name == "preview":
+        answer = client.get(f"{base}change/preview/{SMALLER}")
+    elif name in ("apply", "keep"):
+        answer = client.post(f"{base}change/{name}/", form)
+    else:
+        chosen = {"plan": "leads_growth", "currency": "usd"} if name == "checkout" else {}
+        answer = client.post(f"{base}{name}/", chosen)
     assert (answer.status_code, answer["Location"]) == (302, f"/b/{brand.slug}/billing/")
     return client.get(answer["Location"]).content.decode()
 
@@ -64,8 +74,14 @@ def test_an_outage_of_everything(
 ) -> None:
     if name != "checkout":
         subscribe(customer, brand, stripe)
+    form = {}
+    if name in ("apply", "keep"):
+        page = customer.get(f"/b/{brand.slug}/billing/change/preview/{SMALLER}")
+        form = {"promise": page.context["preview"].promise}
+    if name == "keep":
+        press(customer, brand, "apply", **form)
     stripe.control("faults", {"match": "*", **fault})
-    shown = press(customer, brand, name)
+    shown = press(customer, brand, name, **form)
     assert f"{words} {NEXT[name]}" in shown
 
 

@@ -48,7 +48,7 @@ def said(brand: Any, limit: prompts.Limit) -> tuple[str, str, str]:
          " brought in 20_000_000."), ""),
         ("vpn_solo", "connections", "VPN Solo includes no SmartLead account.",
          "Starter includes one SmartLead account"),
-        ("vpn_solo", "devices", "All 3 devices of VPN Solo are in use.", "VPN Team has 25 devices"),
+        ("vpn_solo", "devices", "All 3 devices of VPN Solo are in use.", "VPN Team has 15 devices"),
         ("leads_growth", "members", "Growth is for 10 people, and all places are given.",
          "Scale is for 50 people"),
     ],

@@ -103,15 +103,15 @@ def test_clicks_that_keep_coming_end_in_words(
     growth, scale = ("leads_growth", "usd"), ("leads_scale", "usd")
     settle = checkout._settle
     customer = checkout.customers.ensure(ready.pk)
-    plan = checkout.catalog.plan(growth[0])
-    price = checkout._price(plan)
+    offer = checkout.Offer(checkout.catalog.plan(growth[0]))
+    items = checkout.line_items(offer)
 
     def other_tab() -> None:
         with scope(ready):
-            made = checkout._begin(ready, plan, "usd", customer, price)
+            made = checkout._begin(ready, offer, customer, items)
         checkout.operations.run(made.operation)
 
-    def settle_then_lose(open_one: Checkout, keep: Click) -> None:
+    def settle_then_lose(open_one: Checkout, keep: checkout.Offer) -> None:
         settle(open_one, keep=keep)
         other_tab()
 

@@ -1,0 +1,62 @@
+"""What brands used of metered plans (billing.usage)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from saas.tenancy import TenantModel
+
+
+class Usage(TenantModel):
+    """One report of what was used, exactly once by its `key` (billing.usage).
+
+    `quantity` is in the meter's parts (bytes of a gigabyte); `batch` is the event that carries it.
+    """
+
+    key = models.CharField(max_length=200)
+    quantity = models.BigIntegerField()
+    at = models.DateTimeField()
+    batch = models.ForeignKey(
+        "billing.UsageBatch", on_delete=models.SET_NULL, null=True, related_name="reports"
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["brand", "key"], name="one_usage_per_key"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="usage_is_something"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["brand"], condition=Q(batch=None), name="billing_usage_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.quantity}"
+
+
+class UsageBatch(TenantModel):
+    """One meter event at Stripe: the whole units that a brand's usage came to since the last one.
+
+    `rest` is what was too little for a unit; the next batch begins with it. `late` says that usage
+    of a period that was invoiced already is in it.
+    """
+
+    subscription = models.CharField(max_length=255)
+    units = models.BigIntegerField()
+    rest = models.BigIntegerField()
+    at = models.DateTimeField(help_text="The moment that the event names")
+    late = models.BooleanField(default=False)
+    operation = models.OneToOneField(
+        "billing.StripeOperation", on_delete=models.SET_NULL, null=True, related_name="usage_batch"
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["brand", "-id"], name="billing_usage_batches")]
+
+    def __str__(self) -> str:
+        return f"{self.units} units"
