@@ -92,6 +92,7 @@ def _take(
     if not _pass_over(backfill, cursor, rows, digest, lease=lease):
         cursor.position, cursor.digest = 0, ""
         with scope(backfill.brand_id):
+            hold(backfill)  # a stride that lost its lease must not reset its successor's
             Cursor.objects.filter(pk=cursor.pk).update(position=0, digest="")
         raise Faulty("an export in another order")
     done = Delta()
