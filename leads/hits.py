@@ -4,13 +4,19 @@ letters. Capped, so that a word of every lead costs no more than a rare one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import BooleanField, Func
+from django.db.models import BooleanField, Func, Q
 
 FOUND = 5_000  # hits of each kind
 SHORTEST_PART = 3  # letters: below that no index of trigrams helps
+# Words without three letters or digits in a row (one of them may be a sign) are looked for among so
+# many of the newest leads alone: leads_find.
+TRIGRAM = re.compile(r"[^\W_]{3}|[\W_][^\W_]{2}|[^\W_]{2}[\W_]")
+WALKED = 200_000
+BEYOND = "SELECT EXISTS (SELECT FROM leads_lead WHERE brand_id = %s ORDER BY id OFFSET %s)"
 FIRST_AFTER = "\U0010ffff"
 
 BEGINNINGS = "SELECT id FROM leads_lead WHERE brand_id = %s AND email >= %s AND email < %s LIMIT %s"
@@ -41,6 +47,13 @@ class Sorted(Func):
     arity = 1
 
 
+def by_words(words: str) -> Q:
+    """The condition that `hits` looks up, for who asks each lead."""
+    needle = words.strip().lower()
+    begins = Q(email__gte=needle, email__lt=needle + FIRST_AFTER)
+    return begins | Q(search__contains=needle) if len(needle) >= SHORTEST_PART else begins
+
+
 def hits(brand_id: int, words: str) -> Hits | None:
     """Look the words up in the brand's leads; None for no words. Call in the brand's scope."""
     needle = words.strip().lower()
@@ -59,4 +72,7 @@ def hits(brand_id: int, words: str) -> Hits | None:
             found = cursor.fetchall()
             complete = complete and len(found) < FOUND
             ids.update(number for (number,) in found)
+        if complete and len(needle) >= SHORTEST_PART and not TRIGRAM.search(needle):
+            cursor.execute(BEYOND, [brand_id, WALKED])
+            complete = not cursor.fetchone()[0]
     return Hits(sorted(ids), complete)

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from django.db import connection
 from django.db.models import F, Q, QuerySet, Value
 
-from leads.hits import Hits, OneOf, Sorted, hits
+from leads.hits import Hits, OneOf, Sorted, by_words, hits
 from leads.models import CampaignLead, Lead, LeadTag
 
 PAGE = 50
@@ -198,11 +198,11 @@ def count(brand_id: int, filters: Filters, found: Hits | None = None) -> tuple[i
     """Return how many leads match and whether that is exact; counts no further than COUNTED, nor
     beyond what a search by words finds."""
     found = found or hits(brand_id, filters.q)
-    if found and filters == Filters(q=filters.q):
+    if found and filters == Filters(q=filters.q) and (found.all or len(found.ids) > PAGE):
         return len(found.ids), found.all
     rows, _ = matching(brand_id, filters, found=found)
     number = rows.order_by().values("brand_id")[: COUNTED + 1].count()
-    return min(number, COUNTED), number <= COUNTED and (found is None or found.all)
+    return min(number, COUNTED), number <= COUNTED
 
 
 def beside(
@@ -229,18 +229,30 @@ def beside(
 
 
 def matching(
-    brand_id: int, filters: Filters, sort: Sort = Sort.ACTIVITY, found: Hits | None = None
+    brand_id: int,
+    filters: Filters,
+    sort: Sort = Sort.ACTIVITY,
+    found: Hits | None = None,
+    *,
+    whole: bool = False,
 ) -> tuple[QuerySet[Any], str]:
     """Return what the filters let through, unordered, and which column is the lead's id: leads,
     their places in the campaign that was chosen, or their tags (both have no address to sort by).
+
+    Words are looked up as hits, which are capped. `whole` asks each lead instead, for who walks all
+    of them by their ids; so does a cap behind which other filters could let something through.
     """
-    found = found or hits(brand_id, filters.q)
+    if not whole and (found := found or hits(brand_id, filters.q)) is not None:
+        alone = filters == Filters(q=filters.q)
+        whole = not found.all and not (alone and len(found.ids) > PAGE)
+    found = None if whole else found
     leads = Lead.objects.filter(brand_id=brand_id)
     if filters.campaign is None and filters.tag is not None and sort != Sort.EMAIL:
         tags = _days(LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag), filters)
         rest = replace(filters, tag=None, since=None, until=None)
         if rest.any:
-            tags = tags.filter(lead_id__in=matching(brand_id, rest, found=found)[0].values("id"))
+            others, _ = matching(brand_id, rest, found=found, whole=whole)
+            tags = tags.filter(lead_id__in=others.values("id"))
         return tags, "lead_id"
     if filters.campaign is None:
         return _standing(_person(leads, brand_id, filters, "id", found), filters), "id"
@@ -257,6 +269,13 @@ def _person(
     """Filter by what a lead is wherever it stands."""
     if found is not None:
         rows = rows.filter(OneOf(F(number), Value(found.ids)))
+    elif filters.q.strip():
+        said = Lead.objects.filter(by_words(filters.q), brand_id=brand_id)
+        rows = (
+            rows.filter(by_words(filters.q))
+            if number == "id"
+            else rows.filter(lead_id__in=said.values("id"))
+        )
     if filters.tag is not None:
         tagged = LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag)
         rows = rows.filter(**{f"{number}__in": tagged.values("lead_id")})

@@ -34,7 +34,6 @@ from leads.ingest.leads import BATCH
 from leads.ingest.rows import BadRow, LeadRow
 from leads.models import Backfill, Category, Cursor
 from leads.smartlead import client, parse
-from leads.smartlead.client import PAGE
 from leads.smartlead.errors import Faulty
 from leads.smartlead.gate import Pass
 from saas.errors import HarborError, Refused
@@ -196,8 +195,7 @@ def _move(job: ExportJob, batch: Batch) -> None:
         cursor.total, cursor.state = cursor.position, State.DONE
         _no_ranks_needed(cursor)
     elif batch.at_end:
-        cursor.position = cursor.position // PAGE * PAGE
-        cursor.source, cursor.fell_back = Source.PAGES, True
+        _fall_back(cursor)
     cursor.save()
 
 
@@ -243,9 +241,9 @@ def failed(backfill: Backfill, job: ExportJob, error: HarborError) -> None:
 
 
 def _fall_back(cursor: Cursor) -> None:
+    """Read pages from the first: nothing says that they are in the export's order."""
     cursor.source, cursor.fell_back = Source.PAGES, True
-    cursor.position = cursor.position // PAGE * PAGE
-    cursor.digest, cursor.failures = "", 0
+    cursor.position, cursor.digest, cursor.failures = 0, "", 0
 
 
 def _distrusted(row: Backfill) -> bool:

@@ -2,8 +2,7 @@
 
 Leads come first, campaign by campaign; then the pages of who was active within the plan's history
 and of who replied, which only choose and order the queue; then messages, those of the most active
-first. Failed work goes to the end of its queue. A sync asks
-for the campaigns before anything else.
+first. Failed work goes to the end of its queue. A sync asks for the campaigns before anything else.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ PERSON: Final = {
 FIELDS: Final = {**PERSON, UNSUBSCRIBED: "Unsubscribed", CUSTOM: "Custom fields"}
 CHOICES: Final = [(SKIP, "Leave it out"), *FIELDS.items(), (OWN, "Own field")]
 # What the export adds for people; a lead's standing comes from campaigns, not from files.
-STANDING: Final = ("Status", "Category", "Replied", "Added (UTC)", "Last activity (UTC)")
+STANDING: Final = ("Status", "Category", "Replied", "Joined (UTC)", "Last activity (UTC)")
 REJECTED: Final = ("Line", "Reason")  # before the columns of a file of rejected rows
 
 NAMES: Final = {

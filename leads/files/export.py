@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 from django.db import connection
 from django.db.models.expressions import RawSQL
 
@@ -83,7 +84,8 @@ def _page(brand_id: int, filters: Filters, last: int, most: int) -> tuple[bytes,
     sql, params = _query(brand_id, filters, last, most)
     lines, count, line = bytearray(), 0, b""
     sql = f"COPY ({sql}) TO STDOUT (FORMAT csv)"
-    with connection.cursor() as cursor:
+    # psycopg's own: Django's cursor of DEBUG knows no COPY with parameters.
+    with psycopg.ClientCursor(connection.connection) as cursor:
         cursor.execute(ALONE)
         with cursor.copy(sql, params) as copy:
             for line in copy:  # PostgreSQL sends a message for each row, whatever is in it
@@ -96,7 +98,7 @@ def _query(brand_id: int, filters: Filters, last: int, most: int) -> tuple[str, 
     """Return the SQL of a page and its parameters."""
     # Leads, or their places in the campaign that was chosen; never their tags, which say nothing.
     sort = search.Sort.EMAIL if filters.campaign is None else search.Sort.ACTIVITY
-    rows, number = search.matching(brand_id, filters, sort)
+    rows, number = search.matching(brand_id, filters, sort, whole=True)
     cut = rows.filter(**{f"{number}__gt": last}).order_by(number)
     if number == "id":
         cells = [RawSQL(*cell) for cell in _cells("leads_lead", "leads_lead")]  # noqa: S611

@@ -112,9 +112,10 @@ def lead(event: Event, *, remote_id: int | None, new: bool) -> LeadRow | BadRow:
     if new and isinstance(name, str) and not raw.get("first_name"):
         raw["first_name"], _, raw["last_name"] = name.strip().partition(" ")
     map_id = number(body.get("sl_email_lead_map_id"))
-    page = parse.lead_page(
-        {"data": [{"lead": raw, "campaign_lead_map_id": map_id or 1, "status": ""}]}
-    )
+    row = {"lead": raw, "campaign_lead_map_id": map_id or 1, "status": ""}
+    if new:  # nothing earlier is known of it
+        row["created_at"] = event.at.isoformat()
+    page = parse.lead_page({"data": [row]})
     return _one(page, event, map_id)
 
 

@@ -7,6 +7,7 @@ PostgreSQL, nor halves of surrogate pairs.
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -90,19 +91,25 @@ def custom_text(text: str) -> str:
     if len(text) > LONGEST_CUSTOM:
         raise Unfit("too_large", f"custom_fields has {len(text)} characters.")
     try:
-        value = json.loads(text, parse_constant=_no_number) if text else None
+        value = json.loads(text, parse_constant=_no_number, parse_float=_number) if text else None
     except (ValueError, RecursionError):
         return "{}"
     if not isinstance(value, dict):
         return "{}"
-    if "\x00" in text or "\\u0000" in text:
-        raise Unfit("nul", "custom_fields holds a NUL character.")
+    if "\\u" in text:  # written out, so that halves of characters show
+        return custom(value)
     storable(text, "custom_fields")
     return text
 
 
 def _no_number(name: str) -> Any:
     raise ValueError(name)  # NaN and the infinities are no JSON to PostgreSQL
+
+
+def _number(text: str) -> float:
+    """A number that Python can't hold is too large for PostgreSQL too."""
+    value = float(text)
+    return _no_number(text) if math.isinf(value) else value
 
 
 def custom(value: Any) -> str:

@@ -1,8 +1,8 @@
 """Leads, their places in campaigns and their messages: the tables that grow.
 
 Hash-partitioned by brand, with composite keys (leads.partitions). The composite foreign keys and
-their cascades are in migration 0002, since Django can't declare them. Rows are written by
-`leads.ingest` alone. Queries name the brand even under its policy: that prunes while planning.
+their cascades are in migration 0002, since Django can't declare them. New rows come
+through `leads.ingest` alone. Queries name the brand even under its policy: that prunes plans early.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from django.db.models import Max, Q, Sum
 from django.utils import timezone
 
 from accounts.models import User
-from leads import search, words
+from leads import words
 from leads.models import BulkJob, Lead
-from leads.search import Filters, Sort
+from leads.search import Filters
 from leads.work import tags
 from saas import audit
 from saas.celery import wake
@@ -130,12 +130,9 @@ def _object(brand_id: int, wish: Wish, actor: User) -> dict[str, Any]:
 
 
 def _leads(brand_id: int, wish: Wish) -> dict[str, Any]:
-    """Return which leads. A search by words finds so many, in no order: its hits are kept."""
+    """Return which leads: those that were ticked, or what the filters let through, up to now."""
     ids: Sequence[int] | None = wish.ticked
-    if ids is None and wish.filters.q:
-        rows, number = search.matching(brand_id, wish.filters, Sort.ADDED)
-        ids = list(rows.values_list(number, flat=True))
-    elif ids is not None and not 0 < len(ids) <= MOST_TICKED:
+    if ids is not None and not 0 < len(ids) <= MOST_TICKED:
         raise Refused("nothing_ticked", "Tick the leads that you mean, or choose all of them.")
     if ids is not None:
         return {"leads": sorted(set(ids)), "total": len(set(ids)), "filters": wish.filters.params()}

@@ -53,7 +53,9 @@ def line(job: BulkJob) -> str:
         case State.UNDOING:
             return "Putting everything back as it was."
         case State.UNDONE if job.what == What.DELETE:
-            return "The deleted leads may come back. The next sync brings in those at SmartLead."
+            return (
+                "The deleted leads may come back. The next backfill brings in those at SmartLead."
+            )
         case State.UNDONE:
             return f"Taken back for {leads(job.undone)}. What somebody changed since stayed."
         case State.CANCELLED:

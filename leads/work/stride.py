@@ -123,7 +123,7 @@ def _next(row: BulkJob) -> list[int]:
 
 def _rows(row: BulkJob) -> QuerySet[Any]:
     """Return the leads of the job's filters that are still to do; `key` is their id."""
-    rows, number = search.matching(row.brand_id, Filters.of(row.filters), Sort.ADDED)
+    rows, number = search.matching(row.brand_id, Filters.of(row.filters), Sort.ADDED, whole=True)
     bounds = {f"{number}__gt": row.position, f"{number}__lte": row.upto}
     left: QuerySet[Any] = rows.filter(**bounds).annotate(key=F(number))
     return left

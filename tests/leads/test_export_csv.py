@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Membership
-from leads import search
+from leads import hits, search
 from leads.files import export
 from leads.ingest import leads
 from leads.ingest.csvtext import safe, unsafe
@@ -48,6 +48,23 @@ def stocked(brand: Any) -> Any:
 def read(chunks: Any) -> list[dict[str, str]]:
     text = b"".join(chunks).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def test_the_export_works_where_django_watches_its_statements(stocked: Any, settings: Any) -> None:
+    """As under `make run`: DEBUG wraps each cursor, which then knows no COPY with parameters."""
+    settings.DEBUG = True
+    connection.force_debug_cursor = True
+    try:
+        assert len(read(export.stream(stocked.pk, Filters(q="lead")))) == 130
+    finally:
+        connection.force_debug_cursor = False
+
+
+def test_all_hits_of_words_leave_however_many(
+    stocked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hits, "FOUND", 7)
+    assert len(read(export.stream(stocked.pk, Filters(q="company")))) == 130
 
 
 def listed(brand: Any, filters: Filters) -> list[search.Row]:

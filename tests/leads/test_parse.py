@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,3 +209,26 @@ def test_no_answer_raises_anything_else(body: bytes, status: int) -> None:
 def test_a_date_that_cannot_be_read_costs_no_lead(joined: Any) -> None:
     found = page(row() | {"created_at": joined})
     assert [(r.email, r.joined_at) for r in found.rows] == [("ada@engine.example", fields.NO_DATE)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('{"t": "caf\\u00e9"}', {"t": "caf\u00e9"}),
+        ('{"n": 1e200000}', {}),
+        ('{"n": 1e20}', {"n": 1e20}),
+        ('{"a": {"b": -1e99999}}', {}),
+    ],
+)
+def test_own_fields_of_an_export_are_what_postgresql_can_hold(
+    text: str, kept: dict[str, Any], db: None
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::jsonb::text", [fields.custom_text(text)])
+        assert json.loads(cursor.fetchone()[0]) == kept
+
+
+@pytest.mark.parametrize("text", ['{"t": "Jo \\ud83d"}', '{"\\udc00": 1}', '{"t": "\\u0000"}'])
+def test_half_a_character_in_an_own_field_rejects_its_row_alone(text: str) -> None:
+    with pytest.raises(fields.Unfit):
+        fields.custom_text(text)
