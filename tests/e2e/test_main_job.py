@@ -119,7 +119,7 @@ def backfill(page: Page) -> None:
     faster(page)
     page.get_by_role("button", name="Plan a backfill").first.click()
     page.get_by_role("button", name="Start it").click()
-    expect(page.get_by_text("Every lead and message that SmartLead gave us is here")).to_be_visible(
+    expect(page.get_by_text("Every lead that SmartLead gave us is here")).to_be_visible(
         timeout=120_000
     )
 
