@@ -23,6 +23,7 @@ from leads.models import CampaignLead, Lead, LeadTag
 
 PAGE = 50
 COUNTED = 10_000  # counts above this are "more than"
+COUNTED_EACH = 500  # the same, where each lead is asked for the words
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 LISTED = (
@@ -201,8 +202,9 @@ def count(brand_id: int, filters: Filters, found: Hits | None = None) -> tuple[i
     if found and filters == Filters(q=filters.q) and (found.all or len(found.ids) > PAGE):
         return len(found.ids), found.all
     rows, _ = matching(brand_id, filters, found=found)
-    number = rows.order_by().values("brand_id")[: COUNTED + 1].count()
-    return min(number, COUNTED), number <= COUNTED
+    most = COUNTED if found is None or found.all else COUNTED_EACH
+    number = rows.order_by().values("brand_id")[: most + 1].count()
+    return min(number, most), number <= most
 
 
 def beside(

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from tests.bench import crowd
+from tests.bench import crowd, stock
 from tests.bench.result import Result
 
 LEADS = int(os.environ.get("HARBOR_BENCH_LEADS", "1000000"))
@@ -22,25 +22,6 @@ TIMES = 40
 DEEP = 1000  # pages
 PROMISED_MS, PROMISED_SEARCH_MS = 30.0, 200.0
 
-# As a superuser past the keys: the same rows as the ingest would leave, in a fraction of the time.
-FILL = """
-INSERT INTO leads_lead (brand_id, email, first_name, last_name, company, phone, website, location,
-  linkedin, company_url, custom, unsubscribed, status, category, replied, joined_at,
-  last_activity_at)
-SELECT %(brand)s, 'lead' || lpad(n::text, 8, '0') || '@company' || n %% 997 || '.example',
-  'First' || n %% 1009, 'Last' || n %% 5003, 'Company ' || n %% 9973 || ' Ltd', '', '',
-  'Berlin, Germany', '', '', '{"job_title": "Head of Sales"}', false,
-  (ARRAY['STARTED', 'INPROGRESS', 'COMPLETED', 'PAUSED'])[n %% 4 + 1],
-  CASE WHEN n %% 5 = 0 THEN n %% 9 + 1 END, n %% 50 = 0,
-  '2025-01-01'::timestamptz + n * interval '3 seconds',
-  '2025-01-01'::timestamptz + n * interval '3 seconds'
-FROM generate_series(1, %(count)s) n"""
-PLACE = """
-INSERT INTO leads_campaignlead (brand_id, campaign_id, lead_id, status, category, replied,
-  joined_at, last_activity_at, history_rank, history_at)
-SELECT brand_id, %(campaign)s, id, status, category, replied, joined_at, last_activity_at, 3,
-  'epoch'
-FROM leads_lead WHERE brand_id = %(brand)s AND id %% 20 = 0"""
 KEY = """
 SELECT (extract(epoch FROM last_activity_at) * 1000000)::bigint || '-' || id FROM leads_lead
 WHERE brand_id = %s ORDER BY last_activity_at DESC, id DESC OFFSET %s LIMIT 1"""
@@ -73,14 +54,10 @@ def run() -> Result:
 
 def _fill(admin: psycopg.Connection[Any], brand_id: int, campaign_id: int) -> str:
     """Fill the brand and the others; return the key of the page DEEP."""
-    others = [crowd.brand()[0] for _ in range(OTHERS)]
-    admin.execute("SET session_replication_role = replica")
-    admin.execute(FILL, {"brand": brand_id, "count": LEADS})
-    admin.execute(PLACE, {"brand": brand_id, "campaign": campaign_id})
-    for other in others:
-        admin.execute(FILL, {"brand": other, "count": OTHERS_LEADS})
-    admin.execute("VACUUM ANALYZE leads_lead")
-    admin.execute("VACUUM ANALYZE leads_campaignlead")
+    for _ in range(OTHERS):
+        other = crowd.brand()
+        stock.fill(admin, other[0], other[1], OTHERS_LEADS)
+    stock.fill(admin, brand_id, campaign_id, LEADS)
     row = admin.execute(KEY, [brand_id, min(DEEP * 50, LEADS // 2)]).fetchone()
     return str(row[0]) if row else ""
 
