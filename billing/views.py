@@ -147,7 +147,7 @@ def choose_change(request: BrandRequest) -> HttpResponse:
     if subscription is None:
         return redirect("billing:subscribe", slug=request.brand.slug)
     context = pages.overview(request.brand.pk) | choice(request)
-    context |= {"currency": subscription.currency, "seats": subscription.seats}
+    context |= {"currency": subscription.currency, "current": changes.current(subscription)}
     if "interval" not in request.GET:
         context["interval"] = subscription.interval
     return render(request, "billing/change.html", context)

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from leads import search, words
+from leads import statuses, words
 from leads.connections import Neighbour
 from leads.models import Campaign, Tag
 from leads.search import Filters, Sort
@@ -155,7 +155,7 @@ class FilterForm(forms.Form):
         campaigns = Campaign.objects.order_by("name").values_list("id", "name")[:500]
         self.categories = words.categories()
         self.tags = list(Tag.objects.order_by(Lower("name")).values_list("id", "name"))
-        known = [(code, words.status(code)[0]) for code in search.statuses(brand_id)]
+        known = [(code, words.status(code)[0]) for code in statuses.known(brand_id)]
         for name, empty, choices in (
             ("campaign", "Every campaign", campaigns),
             ("status", "Every status", known),

@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db import connection
 from django.db.models import F, Q, QuerySet, Value
 
 from leads.hits import Hits, OneOf, Sorted, by_words, hits
@@ -33,15 +32,6 @@ LISTED = (
 PLACED = ("brand_id", "campaign_id", "lead_id", "status", "category", "replied", "last_activity_at")
 MARKED = ("brand_id", "tag_id", "lead_id", "last_activity_at")
 SHOWN: dict[Any, tuple[str, ...]] = {Lead: LISTED, CampaignLead: PLACED, LeadTag: MARKED}
-STATUSES = """SELECT status FROM (
-  WITH RECURSIVE hop AS (
-    (SELECT status FROM leads_lead WHERE brand_id = %(brand)s ORDER BY status LIMIT 1)
-    UNION ALL
-    SELECT (SELECT status FROM leads_lead WHERE brand_id = %(brand)s AND status > hop.status
-            ORDER BY status LIMIT 1)
-    FROM hop WHERE hop.status IS NOT NULL
-  ) SELECT status FROM hop LIMIT 50
-) known WHERE status <> ''"""
 KEY = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -390,20 +380,3 @@ def _placed(row: Row, place: CampaignLead) -> Row:
         replied=place.replied,
         at=place.last_activity_at,
     )
-
-
-def by_status(brand_id: int) -> dict[str, int]:
-    """Return the number of leads of each status; exact, one walk of an index (1 s at 10M)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT status, count(*) FROM leads_lead WHERE brand_id = %s GROUP BY status",
-            [brand_id],
-        )
-        return {str(status): int(number) for status, number in cursor.fetchall()}
-
-
-def statuses(brand_id: int) -> list[str]:
-    """Return the statuses that the brand's leads have, by hopping over the index of status."""
-    with connection.cursor() as cursor:
-        cursor.execute(STATUSES, {"brand": brand_id})
-        return [str(status) for (status,) in cursor.fetchall()]

@@ -88,10 +88,11 @@ def _page(brand_id: int, filters: Filters, last: int, most: int) -> tuple[bytes,
     with psycopg.ClientCursor(connection.connection) as cursor:
         cursor.execute(ALONE)
         with cursor.copy(sql, params) as copy:
-            for line in copy:  # PostgreSQL sends a message for each row, whatever is in it
+            for row in copy:  # PostgreSQL sends a message for each row, whatever is in it
+                line = bytes(row)
                 lines += line[KEY + 1 :]
                 count += 1
-    return bytes(lines), count, int(bytes(line[1:KEY]) or last)
+    return bytes(lines), count, int(line[1:KEY] or last)
 
 
 def _query(brand_id: int, filters: Filters, last: int, most: int) -> tuple[str, tuple[Any, ...]]:

@@ -23,6 +23,7 @@ from leads.backfill import reach
 from leads.forms import FilterForm
 from leads.models import Campaign, CampaignLead, Connection, Lead, Message, Tag
 from leads.search import AnyKey, Filters, Sort
+from leads.statuses import counted
 from leads.views.work import lead_or_404
 from leads.work import bulk, saved, tags, timeline
 from leads.work.timeline import Entry
@@ -263,7 +264,7 @@ def statuses(brand_id: int) -> list[tuple[str, float]]:
     key = f"leads:by-status:{brand_id}"
     found: dict[str, int] | None = cache.get(key)
     if found is None:
-        found = search.by_status(brand_id)
+        found = counted(brand_id)
         cache.set(key, found, timeout=60)
     ordered = sorted(found.items(), key=lambda item: -item[1])
     return [(words.status(code)[0], float(number)) for code, number in ordered]

@@ -13,7 +13,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leads import hits, search
+from leads import hits, search, statuses
 from leads.ingest import leads, messages
 from leads.ingest.rows import Thread
 from leads.models import Campaign, CampaignLead, Lead, LeadTag, Tag
@@ -419,11 +419,11 @@ def test_another_brand_s_leads_are_never_found(brand: Any) -> None:
     with scope(other):
         assert emails(other) == numbered(0, 1, 2)
         assert emails(other, q="first1") == numbered(1)
-        assert search.by_status(other.pk) == {"STARTED": 1, "INPROGRESS": 1, "COMPLETED": 1}
+        assert statuses.counted(other.pk) == {"STARTED": 1, "INPROGRESS": 1, "COMPLETED": 1}
         # even when a query names the wrong brand
         assert emails(stocked) == emails(stocked, q="lead") == set()
-        assert search.by_status(stocked.pk) == {}
-        assert search.statuses(stocked.pk) == []
+        assert statuses.counted(stocked.pk) == {}
+        assert statuses.known(stocked.pk) == []
 
 
 def test_the_search_by_parts_looks_into_the_scope_s_brand_alone(brand: Any) -> None:
@@ -449,8 +449,8 @@ def parts(needle: str) -> list[int]:
 def test_statuses_are_those_that_leads_have(stocked: Any) -> None:
     add(stocked, status="")
     expected = sorted(set(Lead.objects.values_list("status", flat=True)) - {""})
-    assert search.statuses(stocked.pk) == expected
-    counts = search.by_status(stocked.pk)
+    assert statuses.known(stocked.pk) == expected
+    counts = statuses.counted(stocked.pk)
     assert sum(counts.values()) == 121
     assert all(counts[status] == Lead.objects.filter(status=status).count() for status in counts)
     assert CampaignLead.objects.count() == 151
