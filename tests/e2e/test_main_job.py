@@ -153,9 +153,11 @@ def work_a_lead(page: Page, home: str) -> None:
 def subscribe(page: Page, home: str) -> None:
     page.goto(f"{home}billing/")
     page.get_by_role("link", name="Choose a plan").first.click()
-    page.get_by_role("button", name="Subscribe to Growth").click()
+    page.get_by_role("button", name="Subscribe to Growth", exact=True).click()
     page.wait_for_url("**/stripe/checkout/**")
     page.select_option("[name=country]", "US")
+    page.fill("[name=line1]", "1 Main St")
+    page.fill("[name=city]", "Portland")
     page.fill("[name=state]", "OR")
     page.fill("[name=postal_code]", "97201")
     page.locator("input[name=card][value='4000000000000002']").check(force=True)
