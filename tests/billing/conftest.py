@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from tests.fixtures.processes import Sandbox
 
@@ -62,6 +64,27 @@ class Stripe:
         """How many writes Stripe was sent, repeated keys included."""
         counted: dict[str, int] = self.control("")["requests"]
         return sum(n for name, n in counted.items() if not name.startswith("GET"))
+
+
+def pass_days(stripe: Stripe, time_machine: Any, days: float, *, told: bool = True) -> None:
+    """Let days go by here and at Stripe. Its events are fetched, since their signatures are of
+    today; with `told` false they are lost."""
+    from billing import inbox
+
+    stripe.advance(days)
+    time_machine.move_to(timezone.now() + timedelta(days=days))
+    stripe.pending()
+    if told:
+        inbox.catch_up()
+        inbox.drain()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows carry the database's clock, which no test moves: let none look as old as that."""
+    from billing import operations
+
+    monkeypatch.setattr(operations, "KEY_LIFE", timedelta(days=9999))
 
 
 def send(delivery: dict[str, Any], client: Client | None = None) -> Any:

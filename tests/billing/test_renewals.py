@@ -11,7 +11,7 @@ from django.utils import timezone
 from billing import checkout, gateway, inbox, renewals
 from billing.models import BillingAccount, Invoice, StripeInbox, Subscription
 from saas.tenancy import scope
-from tests.billing.conftest import Stripe
+from tests.billing.conftest import Stripe, pass_days
 
 pytestmark = pytest.mark.usefixtures("catalog")
 
@@ -22,13 +22,6 @@ def subscribe(brand: Any, owner: Any, stripe: Stripe) -> None:
     stripe.deliver()
 
 
-def pass_days(stripe: Stripe, time_machine: Any, days: float) -> None:
-    """Let days go by here and at Stripe; whatever it wanted to deliver is lost."""
-    stripe.advance(days)
-    stripe.pending()
-    time_machine.move_to(timezone.now() + timedelta(days=days))
-
-
 def test_a_renewal_without_news_is_found(
     brand: Any, owner: Any, stripe: Stripe, time_machine: Any
 ) -> None:
@@ -36,7 +29,7 @@ def test_a_renewal_without_news_is_found(
     with scope(brand):
         before = Subscription.objects.get().current_period_end
     assert renewals.sweep() == (0, 0)
-    pass_days(stripe, time_machine, 32)
+    pass_days(stripe, time_machine, 32, told=False)
     assert renewals.sweep() == (1, 1)
     with scope(brand):
         assert Subscription.objects.get().current_period_end > before
@@ -57,7 +50,7 @@ def test_a_renewal_that_failed_without_news_begins_the_grace(
     )
     path = f"/v1/subscriptions/{held['id']}"
     gateway.write("post", path, {"default_payment_method": card["id"]}, key="card")
-    pass_days(stripe, time_machine, 32)
+    pass_days(stripe, time_machine, 32, told=False)
     renewals.sweep()
     with scope(brand):
         assert BillingAccount.objects.get().standing == "past_due"
@@ -73,7 +66,7 @@ def test_what_stripe_does_not_know_goes_behind_the_others(
             amount=1, current_period_end=timezone.now() - timedelta(days=1), duplicate=True,
             started_at=timezone.now(), version=0,
         )  # fmt: skip
-    pass_days(stripe, time_machine, 32)
+    pass_days(stripe, time_machine, 32, told=False)
     assert renewals.sweep(limit=1) == (1, 0)
     assert renewals.sweep(limit=1) == (1, 1)
 

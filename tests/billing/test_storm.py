@@ -6,8 +6,6 @@ HARBOR_STORM_CUSTOMERS sets how many (8; a customer's year is about 65 events).
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import itertools
 import json
 import os
@@ -21,7 +19,6 @@ from typing import Any
 
 import pytest
 from auditlog.models import LogEntry
-from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -31,6 +28,7 @@ from billing import checkout, gateway, inbox, operations
 from billing.models import Invoice, StripeInbox, StripeOperation, Subscription
 from saas.tenancy import everyone, scope
 from tests.billing.conftest import Stripe, open_null, send
+from tests.billing.signing import sign
 from tests.factories import make_brand, make_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
@@ -104,26 +102,21 @@ def act(held: dict[str, Any], step: int, dice: random.Random) -> None:
 
 def forge(delivery: dict[str, Any], dice: random.Random) -> dict[str, Any]:
     """The same delivery with another body, by another's secret, or ten minutes old."""
-    body, secret, at = delivery["body"], settings.STRIPE_WEBHOOK_SECRETS[0], int(time.time())
+    body = delivery["body"]
     match dice.randrange(3):
         case 0:
             changed = json.loads(body) | {"id": f"evt_forged{dice.randrange(10**9)}"}
             return {**delivery, "body": json.dumps(changed)}
         case 1:
-            secret = "whsec_of_somebody_else"
-        case 2:
-            at -= 600
-    signed = hmac.new(secret.encode(), f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
-    return {**delivery, "headers": {"Stripe-Signature": f"t={at},v1={signed}"}}
+            signature = sign(body, secret="whsec_of_somebody_else")
+        case _:
+            signature = sign(body, at=time.time() - 600)
+    return {**delivery, "headers": {"Stripe-Signature": signature}}
 
 
 def again(delivery: dict[str, Any]) -> dict[str, Any]:
     """The delivery as Stripe signs it when it sends it later."""
-    at, secret = int(time.time()), settings.STRIPE_WEBHOOK_SECRETS[0]
-    signed = hmac.new(
-        secret.encode(), f"{at}.{delivery['body']}".encode(), hashlib.sha256
-    ).hexdigest()
-    return {**delivery, "headers": {"Stripe-Signature": f"t={at},v1={signed}"}}
+    return {**delivery, "headers": {"Stripe-Signature": sign(delivery["body"])}}
 
 
 def rain(

@@ -17,9 +17,9 @@ from django.test import Client
 from billing import handlers, inbox
 from billing.models import StripeInbox
 from saas.errors import Misconfigured, Retryable
+from tests.billing.signing import SECRET, sign
 
 pytestmark = pytest.mark.django_db
-SECRET = settings.STRIPE_WEBHOOK_SECRETS[0]
 _numbers = iter(range(1, 10_000))
 
 
@@ -37,12 +37,6 @@ def event(**fields: Any) -> dict[str, Any]:
         "data": {"object": {"id": f"issfr_{number}", "object": "radar.early_fraud_warning"}},
         **fields,
     }
-
-
-def sign(body: str, *, secret: str = SECRET, at: float | None = None) -> str:
-    stamp = int(time.time() if at is None else at)
-    mac = hmac.new(secret.encode(), f"{stamp}.{body}".encode(), hashlib.sha256).hexdigest()
-    return f"t={stamp},v1={mac}"
 
 
 def post(body: Any, header: str | None = None) -> int:
