@@ -11,6 +11,7 @@ charges what it said, to the minor unit.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -31,9 +32,9 @@ from billing import (
     subscriptions,
 )
 from billing.catalog import Limits, Offer
-from billing.models import StripeOperation, Subscription
+from billing.models import PromotionCode, StripeOperation, Subscription
 from saas import audit
-from saas.errors import Refused
+from saas.errors import Refused, Retryable
 from saas.money import Money
 from saas.tenancy import scope
 
@@ -138,15 +139,18 @@ def preview(
     row, before, after = _wanted(brand, plan, interval, seats)
     subscription = gateway.get(f"/v1/subscriptions/{row.stripe_id}")
     items = _items(subscription, after)
-    discounts = _discounts(subscription, code)
+    found = promotions.find(code) if code else None
+    kept, discounts = _discounts(subscription, found)
     later = waits(before, after)
     now = int(timezone.now().timestamp())
     asked = {"subscription": row.stripe_id, "discounts": discounts}
     settled = None if later else _settled(asked, items, now)
+    if settled and found and found.duration == "once" and _used(settled, kept):
+        asked["discounts"] = kept
     following = _invoice(asked, items, "none", now)
     promise = {"subscription": row.stripe_id, "version": row.version, "at": now}
     promise |= {"plan": plan, "interval": interval, "seats": after.seats, "items": items}
-    promise |= {"discounts": discounts if code else []}
+    promise |= {"discounts": discounts if found else []}
     new_period = settled is not None and before.interval != after.interval
     return Preview(
         offer=after,
@@ -186,8 +190,14 @@ def change(*, brand: Brand, promise: str, actor: User) -> bool:
         with scope(brand):
             phases = StripeOperation.objects.get(kind=schedules.PHASES.name, subject=made["id"])
         operations.run(phases)
-    projection.subscription(row.stripe_id)
+    _look(row)
     return not later
+
+
+def _look(row: Subscription) -> None:
+    """Show the outcome at once where Stripe answers; its event brings it anyway."""
+    with suppress(Retryable):
+        projection.subscription(row.stripe_id)
 
 
 def _name(offer: Offer) -> str:
@@ -207,7 +217,7 @@ def keep(*, brand: Brand, actor: User) -> None:
         )
         audit.record("plan.change_taken_back", row, actor=actor)
     operations.run(operation)
-    projection.subscription(row.stripe_id)
+    _look(row)
 
 
 def _wanted(
@@ -253,10 +263,21 @@ def _items(subscription: gateway.Object, after: Offer) -> list[dict[str, Any]]:
     return items
 
 
-def _discounts(subscription: gateway.Object, code: str) -> list[dict[str, str]]:
-    """The subscription's discounts, and that of a code that was typed."""
+def _discounts(
+    subscription: gateway.Object, code: PromotionCode | None
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """The subscription's discounts, without and with that of a code that was typed."""
     kept = [{"discount": projection.reference(one)} for one in subscription.get("discounts") or []]
-    return [*kept, {"promotion_code": str(promotions.find(code).stripe_id)}] if code else kept
+    return kept, [*kept, {"promotion_code": str(code.stripe_id)}] if code else kept
+
+
+def _used(invoice: gateway.Object, kept: list[dict[str, str]]) -> bool:
+    """Tell whether an invoice takes off anything by a discount that isn't among those kept."""
+    others = {one["discount"] for one in kept}
+    return any(
+        one["amount"] and projection.reference(one["discount"]) not in others
+        for one in invoice.get("total_discount_amounts") or []
+    )
 
 
 def _settled(asked: Mapping[str, Any], items: list[Any], at: int) -> gateway.Object | None:
@@ -292,7 +313,7 @@ def _lines(invoice: gateway.Object) -> list[Line]:
 
 
 def _begin_change(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
-    return operations.begin(
+    return operations.begin_once(
         CHANGE,
         subject=f"{row.stripe_id} at {agreed['at']}",
         params={

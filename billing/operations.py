@@ -102,6 +102,17 @@ def begin(kind: Kind, *, subject: str, params: Mapping[str, Any]) -> StripeOpera
     return operation
 
 
+def begin_once(kind: Kind, *, subject: str, params: Mapping[str, Any]) -> StripeOperation:
+    """Like `begin`, but one that ended is returned too: for what is wanted once and for all."""
+    ended = StripeOperation.objects.filter(kind=kind.name, subject=subject).first()
+    return ended or begin(kind, subject=subject, params=params)
+
+
+def soon(operation: StripeOperation) -> None:
+    """Let a worker run an operation for which nobody waits, right after the commit."""
+    wake("billing.operations.run", str(operation.pk))
+
+
 def run(operation: StripeOperation) -> gateway.Object:
     """Bring a committed operation to its end and return Stripe's object; safe to repeat.
 

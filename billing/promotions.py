@@ -27,7 +27,9 @@ def create(code: PromotionCode, *, actor: User) -> StripeOperation:
         audit.record(
             "promotion_code.created", code, actor=actor, changes={"code": [None, code.code]}
         )
-        return operations.begin(COUPON, subject=code.code, params=_coupon(code))
+        operation = operations.begin(COUPON, subject=code.code, params=_coupon(code))
+        operations.soon(operation)
+        return operation
 
 
 def switch_off(code: PromotionCode, *, actor: User) -> StripeOperation | None:
@@ -40,7 +42,9 @@ def switch_off(code: PromotionCode, *, actor: User) -> StripeOperation | None:
     with everyone("a promotion code"):
         audit.record("promotion_code.switched_off", code, actor=actor)
         params = {"_code": code.stripe_id, "active": False}
-        return operations.begin(SWITCH_OFF, subject=code.code, params=params)
+        operation = operations.begin(SWITCH_OFF, subject=code.code, params=params)
+        operations.soon(operation)
+        return operation
 
 
 def find(code: str) -> PromotionCode:
@@ -99,7 +103,7 @@ def _coupon_made(operation: StripeOperation, coupon: gateway.Object) -> None:
         params["max_redemptions"] = code.max_redemptions
     if code.expires_at:
         params["expires_at"] = int(code.expires_at.timestamp())
-    operations.begin(CODE, subject=code.code, params=params)
+    operations.soon(operations.begin(CODE, subject=code.code, params=params))
 
 
 def _refused(operation: StripeOperation) -> None:

@@ -14,10 +14,10 @@ from billing.models import StripeOperation, Subscription
 
 
 def begin(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
-    """Write the intent, in the caller's scope and under the account's lock."""
-    return operations.begin(
+    """Write the intent, in the caller's scope and under the account's lock; once a promise."""
+    return operations.begin_once(
         SCHEDULE,
-        subject=row.stripe_id,
+        subject=f"{row.stripe_id} at {agreed['at']}",
         params={
             "from_subscription": row.stripe_id,
             "_items": agreed["items"],

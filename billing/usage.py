@@ -2,15 +2,18 @@
 
 `report` writes a row; its key makes it safe to repeat. A sweep gathers the rows of a brand into one
 batch: the whole units that they come to, the rest kept for the next batch. A batch is a Stripe
-operation like any other write, so an outage of hours only delays it; its meter event carries the
-operation's id as identifier, by which Stripe drops a second copy.
+operation like any other write, and the sweep goes on with one that was given up, so an outage of
+any length only delays it. Its event carries an identifier, by which Stripe drops a second copy.
 
 Usage belongs to the period in which it happened. When that period was invoiced before the batch is
-made, it counts at the start of the current one, and the batch says so (`late`).
+made, it counts at the start of the current one, and the batch says so (`late`). So nothing is sent
+between a period's end and our knowing of the next one: an event of a period that is invoiced would
+never be billed.
 """
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,6 +30,7 @@ from saas.tenancy import everyone, in_scope, scope
 
 PARTS = {"vpn_gigabytes": 10**9}  # of a unit: bytes
 BATCH = 10_000  # reports in one batch
+State = StripeOperation.State
 NOT_AFTER = timedelta(minutes=4)  # Stripe takes events from five minutes ahead at most
 
 INSERT = """
@@ -48,9 +52,13 @@ def report(brand_id: int, quantity: int, key: str, at: datetime | None = None) -
 
 def sweep(limit: int = 200) -> int:
     """Send what waits, of up to `limit` brands; return how many batches were made. Safe to race."""
+    counting = [plan.key for plan in catalog.PLANS.values() if plan.metered]
     with everyone("usage that waits"):
-        waiting = Usage.objects.filter(batch=None).values_list("brand_id", flat=True)
-        brands = list(waiting.distinct()[:limit])
+        for given_up in StripeOperation.objects.filter(kind=EVENT.name, state=State.STUCK):
+            operations.retry(given_up)
+        accounts = BillingAccount.objects.filter(plan__in=counting)
+        waiting = Usage.objects.filter(batch=None, brand_id__in=accounts.values("brand_id"))
+        brands = list(waiting.values_list("brand_id", flat=True).distinct()[:limit])
     made = 0
     for brand_id in brands:
         with scope(brand_id):
@@ -65,20 +73,22 @@ def gather(brand_id: int) -> UsageBatch | None:
     """Put the waiting reports of the scope's brand into a batch, and write its intent.
 
     Locks the account. None when nothing waits, when the plan counts nothing (then the reports
-    wait), or while the batch before is on its way: of one batch at a time Stripe's sums tell
-    whether it arrived.
+    wait), when the period is over and the next one isn't known here yet, or while the batch before
+    is on its way: of one batch at a time Stripe's sums tell whether it arrived.
     """
     account = standing.locked(brand_id)
     row = subscriptions.live()
     metered = metered_of(row)
     if row is None or metered is None or not account.stripe_customer:
         return None
+    if row.current_period_end and row.current_period_end < timezone.now():
+        return None
     reports = list(Usage.objects.filter(batch=None).order_by("at", "pk")[:BATCH])
     if not reports:
         return None
     start = row.current_period_start
     last = UsageBatch.objects.select_related("operation").order_by("-pk").first()
-    if last and last.operation and last.operation.state == StripeOperation.State.PENDING:
+    if last and last.operation and last.operation.state in (State.PENDING, State.STUCK):
         return None
     total = sum(one.quantity for one in reports) + (last.rest if last else 0)
     units, rest = divmod(total, PARTS[metered.event])
@@ -141,7 +151,7 @@ def _begin(account: BillingAccount, metered: Metered, batch: UsageBatch) -> Stri
         subject=f"usage batch {batch.pk}",
         params={
             "event_name": metered.event,
-            "identifier": f"harbor-usage-{batch.pk}",
+            "identifier": str(uuid.uuid4()),
             "timestamp": int(batch.at.timestamp()),
             "payload": {
                 "stripe_customer_id": account.stripe_customer,
@@ -172,7 +182,7 @@ def _arrived(operation: StripeOperation, minute: int) -> int:
     with everyone("what arrived at a meter"):
         done = StripeOperation.objects.filter(
             brand_id=operation.brand_id,
-            kind=EVENT.name, state=StripeOperation.State.DONE,
+            kind=EVENT.name, state=State.DONE,
             params__timestamp__gte=minute, params__timestamp__lt=minute + 60,
         )  # fmt: skip
         return sum(int(one.params["payload"]["value"]) for one in done.exclude(pk=operation.pk))

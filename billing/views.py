@@ -158,20 +158,31 @@ def choose_change(request: BrandRequest) -> HttpResponse:
 @tells_refusals(ASK_AGAIN)
 def preview_change(request: BrandRequest) -> HttpResponse:
     """What a change would cost, as Stripe says."""
-    preview = changes.preview(
-        brand=_brand(request),
-        plan=request.GET.get("plan", ""),
-        interval=request.GET.get("interval", ""),
-        seats=_number(request.GET.get("seats")),
-        code=request.GET.get("code", ""),
-    )
+    code = request.GET.get("code", "")
+    try:
+        preview = _preview(request, code)
+    except Refused as e:
+        if not code:
+            raise
+        messages.error(request, e.message)
+        preview, code = _preview(request, ""), ""
     with scope(request.brand.pk):
         context = {
             "preview": preview,
             "subscription": subscriptions.live(),
-            "code": request.GET.get("code", ""),
+            "code": code,
         }
         return render(request, "billing/preview.html", context)
+
+
+def _preview(request: BrandRequest, code: str) -> changes.Preview:
+    return changes.preview(
+        brand=_brand(request),
+        plan=request.GET.get("plan", ""),
+        interval=request.GET.get("interval", ""),
+        seats=_number(request.GET.get("seats")),
+        code=code,
+    )
 
 
 @require_POST

@@ -9,20 +9,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing import catalog, changes, checkout, entitlements, gateway, inbox, operations
+from billing import catalog, changes, checkout, entitlements, gateway
 from billing.models import BillingAccount, Subscription
 from saas.errors import Refused
 from saas.money import Money
 from saas.tenancy import scope
-from tests.billing.conftest import Stripe
+from tests.billing.conftest import Stripe, pass_days
 
-pytestmark = pytest.mark.usefixtures("catalog")
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows carry the database's clock, which no test moves: let none look as old as that."""
-    monkeypatch.setattr(operations, "KEY_LIFE", timedelta(days=9999))
+pytestmark = pytest.mark.usefixtures("catalog", "patient")
 
 
 @pytest.fixture
@@ -51,15 +45,6 @@ def plan_of(brand: Any) -> tuple[str, str, int]:
 
 def newest_invoice(stripe: Stripe) -> dict[str, Any]:
     return stripe.objects("invoices")[0]
-
-
-def pass_days(stripe: Stripe, time_machine: Any, days: float) -> None:
-    """Let days go by here and at Stripe. Its events are fetched: their signatures are of today."""
-    stripe.advance(days)
-    time_machine.move_to(timezone.now() + timedelta(days=days))
-    stripe.pending()
-    inbox.catch_up()
-    inbox.drain()
 
 
 @pytest.mark.parametrize("currency", ["usd", "jpy"])
@@ -209,6 +194,30 @@ def test_two_clicks_are_one_change(subscribed: Any, owner: Any, stripe: Stripe) 
     assert len(stripe.objects("invoices")) == before
 
 
+@pytest.mark.parametrize("plan", ["leads_scale", "leads_starter"])
+def test_the_second_of_two_clicks_asks_stripe_for_nothing(
+    subscribed: Any, owner: Any, stripe: Stripe, monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    """It passed the look at our row before the first one's news was written."""
+    promise = preview(subscribed, plan).promise
+    monkeypatch.setattr(changes.projection, "subscription", lambda _: True)
+    first = changes.change(brand=subscribed, promise=promise, actor=owner)
+    before = stripe.writes()
+    assert changes.change(brand=subscribed, promise=promise, actor=owner) == first
+    assert stripe.writes() == before
+
+
+def test_a_change_that_only_our_look_missed_is_done(
+    subscribed: Any, owner: Any, stripe: Stripe
+) -> None:
+    promise = preview(subscribed, "leads_scale").promise
+    stripe.control("faults", {"match": "GET /v1/subscriptions/*", "kind": "drop"})
+    assert changes.change(brand=subscribed, promise=promise, actor=owner)
+    stripe.control("faults", method="DELETE")
+    stripe.deliver()
+    assert plan_of(subscribed)[0] == "leads_scale"
+
+
 def test_the_pages_say_what_happens(subscribed: Any, owner: Any, stripe: Stripe) -> None:
     client = Client()
     client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
@@ -223,6 +232,8 @@ def test_the_pages_say_what_happens(subscribed: Any, owner: Any, stripe: Stripe)
     after = client.post(f"{base}change/apply/", {"promise": promise}, follow=True)
     assert "changes at the end of the period" in after.content.decode()
     assert "Stay on Growth" in after.content.decode()
+    assert "take the planned change back first" in after.content.decode()
+    assert "Cancel the plan" not in after.content.decode()
     kept = client.post(f"{base}change/keep/", follow=True).content.decode()
     assert "stays as it is" in kept
 

@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import changes, checkout, operations, promotions
-from billing.models import PromotionCode, Subscription
+from billing.models import Invoice, PromotionCode, Subscription
 from saas.errors import Refused
 from saas.tenancy import scope
-from tests.billing.conftest import Stripe
+from tests.billing.conftest import Stripe, pass_days
 from tests.factories import make_user
 
-pytestmark = pytest.mark.usefixtures("catalog")
+pytestmark = pytest.mark.usefixtures("catalog", "patient")
 
 
 @pytest.fixture
@@ -117,6 +117,53 @@ def test_a_code_is_redeemed_with_a_change_of_plan(
     with scope(brand):
         assert Subscription.objects.get().discount == "20 % off"
     assert PromotionCode.objects.get().times_redeemed == 1
+
+
+@pytest.mark.parametrize(
+    ("interval", "days", "following"), [("month", 31.5, 39_920), ("year", 366.5, 499_000)]
+)
+def test_a_code_for_one_invoice_is_shown_on_the_one_that_it_is_taken_off(
+    staff: User, brand: Any, owner: Any, stripe: Stripe, time_machine: Any,
+    interval: str, days: float, following: int,
+) -> None:  # fmt: skip
+    """Of prorations Stripe takes nothing off by a code, so that it waits; of a new year it does."""
+    make(staff)
+    subscribe(brand, owner, stripe)
+    shown = changes.preview(
+        brand=brand, plan="leads_scale", interval=interval, seats=None, code="SPRING20"
+    )
+    assert shown.following.minor == following
+    changes.change(brand=brand, promise=shown.promise, actor=owner)
+    assert stripe.objects("invoices")[0]["total"] == shown.today.minor
+    pass_days(stripe, time_machine, days)
+    assert stripe.objects("invoices")[0]["total"] == following
+
+
+def test_a_code_is_redeemed_at_checkout(
+    staff: User, brand: Any, owner: Any, stripe: Stripe
+) -> None:
+    make(staff)
+    url = checkout.start(brand=brand, plan="leads_starter", currency="usd", actor=owner)
+    assert stripe.pay(url, promotion_code="spring20").status_code == 303
+    stripe.deliver()
+    assert stripe.objects("invoices")[0]["total"] == 3_920
+    assert PromotionCode.objects.get().times_redeemed == 1
+    with scope(brand):
+        assert Invoice.objects.get().discount == 980
+
+
+def test_a_wrong_code_leaves_the_preview_where_it_is(
+    brand: Any, owner: Any, stripe: Stripe
+) -> None:
+    subscribe(brand, owner, stripe)
+    client = Client()
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(
+        f"/b/{brand.slug}/billing/change/preview/?plan=leads_scale&interval=month&code=NOBODY"
+    )
+    text = page.content.decode()
+    assert "Change to Scale" in text
+    assert "We don&#x27;t know this code" in text
 
 
 def test_unknown_and_switched_off_codes_are_refused(

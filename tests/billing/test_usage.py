@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from billing import checkout, inbox, operations, usage
+from billing import checkout, operations, renewals, usage
 from billing.models import StripeOperation, Usage, UsageBatch
 from saas.errors import Bug
 from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe
+from tests.billing.conftest import Stripe, pass_days
+from tests.factories import make_brand
 
-pytestmark = pytest.mark.usefixtures("catalog")
+pytestmark = pytest.mark.usefixtures("catalog", "patient")
 GB = 10**9
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows carry the database's clock, which no test moves: let none look as old as that."""
-    monkeypatch.setattr(operations, "KEY_LIFE", timedelta(days=9999))
 
 
 @pytest.fixture
@@ -52,14 +46,6 @@ def units_there(stripe: Stripe, brand: Any) -> int:
 def upcoming(brand: Any) -> Any:
     with scope(brand):
         return usage.upcoming(brand.pk)
-
-
-def pass_days(stripe: Stripe, time_machine: Any, days: float) -> None:
-    stripe.advance(days)
-    time_machine.move_to(timezone.now() + timedelta(days=days))
-    stripe.pending()
-    inbox.catch_up()
-    inbox.drain()
 
 
 def test_a_key_counts_once(metered: Any, stripe: Stripe) -> None:
@@ -151,3 +137,43 @@ def test_a_plan_that_counts_nothing_keeps_what_is_reported(
         assert Usage.objects.get().batch is None
         assert not UsageBatch.objects.exists()
         assert usage.upcoming(brand.pk) is None
+
+
+def test_brands_that_nothing_is_counted_for_are_not_in_the_way(
+    metered: Any, stripe: Stripe
+) -> None:
+    for _ in range(3):
+        other = make_brand()
+        report(other, GB, "k")
+    report(metered, 2 * GB, "k")
+    assert usage.sweep(limit=1) == 1
+    assert units_there(stripe, metered) == 2
+
+
+def test_an_outage_beyond_all_attempts_only_delays(metered: Any, stripe: Stripe) -> None:
+    report(metered, 5 * GB, "a")
+    with scope(metered):
+        usage.gather(metered.pk)
+    with everyone("a test"):
+        StripeOperation.objects.filter(kind="meter.event").update(state="stuck", attempts=15)
+    report(metered, 2 * GB, "b")
+    usage.sweep()
+    for operation in operations.due():
+        operations.execute(operation)
+    usage.sweep()
+    assert units_there(stripe, metered) == 7
+
+
+def test_between_two_periods_usage_waits_for_the_news_of_the_next(
+    metered: Any, stripe: Stripe, time_machine: Any
+) -> None:
+    """Sent now it would name a moment of a period that Stripe has invoiced, and never be billed."""
+    before = timezone.now()
+    pass_days(stripe, time_machine, 32, told=False)
+    report(metered, 201 * GB, "late", at=before)
+    assert usage.sweep() == 0
+    assert units_there(stripe, metered) == 0
+    renewals.sweep()
+    assert usage.sweep() == 1
+    pass_days(stripe, time_machine, 31)
+    assert stripe.objects("invoices")[0]["total"] == 1_500 + 6
