@@ -91,6 +91,27 @@ def test_a_smaller_plan_waits_for_the_end_of_what_is_paid(
         assert Subscription.objects.get().schedule == ""
 
 
+def test_a_downgrade_holds_from_its_commit_for_every_reader(
+    subscribed: Any, owner: Any, stripe: Stripe, time_machine: Any
+) -> None:
+    """Nothing keeps a copy of what a brand may do (ADR 17): who read before reads anew."""
+    client = Client()
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    page = f"/b/{subscribed.slug}/billing/"
+    assert "250\u202f000" in client.get(page).content.decode()
+    promise = preview(subscribed, "leads_starter").promise
+    changes.change(brand=subscribed, promise=promise, actor=owner)
+    pass_days(stripe, time_machine, 31.5)
+    with scope(subscribed):
+        assert entitlements.of(subscribed.pk).devices == 2
+        refused = entitlements.admit_leads(subscribed.pk, 30_000)
+    assert (refused.granted, refused.refusal) == (25_000, "quota_exceeded")
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    after = client.get(page).content.decode()
+    assert "25\u202f000" in after
+    assert "250\u202f000" not in after
+
+
 def test_a_planned_change_is_taken_back(
     subscribed: Any, owner: Any, stripe: Stripe, time_machine: Any
 ) -> None:

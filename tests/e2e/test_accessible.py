@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STRANGER = ("landing", "pricing", "signup", "login", "error-404")
 OWNER = (
-    *("overview", "leads", "lead", "backfills", "plan", "billing", "subscribe"),
+    *("overview", "leads", "lead", "backfills", "plan"),
+    *("billing", "change", "change-less", "change-more", "subscribe", "return-unknown"),
     *("vpn", "device-new", "team", "team-invite", "settings"),
 )
 VIEWER = ("overview", "leads", "lead", "backfills", "vpn", "team")

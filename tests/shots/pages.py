@@ -38,6 +38,10 @@ class Shot:
     hero: bool = False
 
 
+SMALLER = "?plan=leads_starter&interval=month"
+LARGER = "?plan=leads_scale&interval=year"
+
+
 def shots() -> list[Shot]:
     """All of them, in the order of a visit."""
     return [*_public(), *_doors(), *_brand(), *_states(), *_account(), *_staff(), *_workshop()]
@@ -100,6 +104,9 @@ def _brand() -> list[Shot]:
         Shot("connection-by-hand", f"{here}/connection/", "active", press=("main summary",)),
         Shot("connection-leave", f"{here}/connection/", "active", press=(_opens("disconnect"),)),
         Shot("billing", f"{here}/billing/", "active", dark=True),
+        Shot("change", f"{here}/billing/change/", "active", dark=True),
+        Shot("change-less", f"{here}/billing/change/preview/{SMALLER}", "active", dark=True),
+        Shot("change-more", f"{here}/billing/change/preview/{LARGER}", "active"),
         Shot("billing-cancel", f"{here}/billing/", "active", press=(_opens("cancel"),)),
         Shot("vpn", f"{here}/vpn/", "active", dark=True),
         Shot("vpn-none-found", f"{here}/vpn/?q=zzzzzzzz", "active"),
