@@ -1,17 +1,18 @@
 """Stripe's events, worked off from the inbox: our projection, then dj-stripe's mirror.
 
 The projection comes first, because money and access must not wait for the mirror. Both refetch, so
-working an event twice, late or out of order is harmless. A failure of the moment (Stripe's, or a
-database that is away, busy or in a deadlock) is tried again after a while for as long as it lasts;
-an event that can't be understood, or that the database can't hold, is parked after MOST_ATTEMPTS
-with its reason, for a person to look at and retry.
+working an event twice, late or out of order is harmless, and events of one object that wait
+together are worked as one: what is fetched now holds the change of each. A failure of the moment
+(Stripe's, or a database that is away, busy or in a deadlock) is tried again after a while for as
+long as it lasts; an event that can't be understood, or that the database can't hold, is parked
+after MOST_ATTEMPTS with its reason, for a person to look at and retry.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,20 +20,21 @@ import stripe
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils import timezone
 
 from billing import gateway, handlers, mirror
 from billing.models import StripeInbox
 from saas.celery import wake
 from saas.errors import HarborError, Retryable
-from saas.leases import LeaseLost, claim, hold
+from saas.leases import claim
 from saas.tenancy import everyone
 
 log = structlog.get_logger(__name__)
 
 LEASE = 120.0
-BATCH = 5
+HELD = LEASE / 2  # when Stripe is slow, what isn't begun by then goes to others
+BATCH = 50
 DRAIN_SECONDS = 40.0
 MOST_ATTEMPTS = 8
 WAKE_EVERY = 0.25
@@ -85,9 +87,7 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
         rows = _claim()
         if not rows:
             return worked
-        for row in rows:
-            work(row)
-            worked += 1
+        worked += work(rows)
     wake("billing.inbox.drain")
     return worked
 
@@ -98,14 +98,54 @@ def _claim() -> list[StripeInbox]:
         return claim(due.order_by("next_attempt_at", "pk"), seconds=LEASE, limit=BATCH)
 
 
-def work(row: StripeInbox) -> None:
-    """Work one leased event to its end or to its next attempt."""
+def work(rows: Sequence[StripeInbox]) -> int:
+    """Work leased events to their end or to their next attempt; return how many."""
+    until, worked = time.monotonic() + HELD, 0
+    for group in _by_object(rows):
+        if time.monotonic() > until:
+            _end(group, attempts=F("attempts") - 1)
+            continue
+        _work(group)
+        worked += len(group)
+    return worked
+
+
+def _by_object(rows: Sequence[StripeInbox]) -> list[list[StripeInbox]]:
+    """The events of each object, in the order of the first of each."""
+    groups: dict[Hashable, list[StripeInbox]] = {}
+    for row in rows:
+        groups.setdefault(_object(row), []).append(row)
+    return list(groups.values())
+
+
+def _object(row: StripeInbox) -> Hashable:
+    """Which object an event is of; what can't be told stands alone."""
     try:
-        state = _process(json.loads(row.body))
+        event = json.loads(row.body)
+        found = event["data"]["object"]
+        return event.get("account"), found["object"], found["id"]
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return row.pk
+
+
+def _work(group: list[StripeInbox]) -> None:
+    """Work events of one object by its last word: that it is gone, or else the newest.
+
+    What one of them holds may be all that is wrong, so then each is worked alone.
+    """
+    last = max(group, key=lambda row: (row.type.endswith(".deleted"), row.created, row.pk))
+    try:
+        state = _process(json.loads(last.body))
+    except PASSING as e:
+        _postpone(group, e)
     except POISON as e:
-        _postpone(row, e)
+        if len(group) == 1:
+            _postpone(group, e)
+        else:
+            for row in group:
+                _work([row])
     else:
-        _end(row, state=state, processed_at=timezone.now(), last_error="")
+        _end(group, state=state, processed_at=timezone.now(), last_error="")
 
 
 def _process(event: dict[str, Any]) -> str:
@@ -119,32 +159,36 @@ def _process(event: dict[str, Any]) -> str:
     return State.DONE
 
 
-def _postpone(row: StripeInbox, error: Exception) -> None:
+def _postpone(group: list[StripeInbox], error: Exception) -> None:
     passing = isinstance(error, PASSING)
-    parked = row.attempts >= MOST_ATTEMPTS and not passing
     asked = error.after if isinstance(error, Retryable) else 0.0
-    wait = max(asked, min(5.0 * 2 ** min(row.attempts, 8), 600.0))
-    log.warning(
-        "stripe.event_failed", event_id=row.event_id, type=row.type, parked=parked, exc_info=error
-    )
-    _end(
-        row,
-        state=State.PARKED if parked else State.PENDING,
-        last_error=f"{type(error).__name__}: {error}"[:2000],
-        next_attempt_at=timezone.now() + timedelta(seconds=wait),
-    )
+    for row in group:
+        parked = row.attempts >= MOST_ATTEMPTS and not passing
+        wait = max(asked, min(5.0 * 2 ** min(row.attempts, 8), 600.0))
+        log.warning(
+            "stripe.event_failed",
+            event_id=row.event_id,
+            type=row.type,
+            parked=parked,
+            exc_info=error,
+        )
+        _end(
+            [row],
+            state=State.PARKED if parked else State.PENDING,
+            last_error=f"{type(error).__name__}: {error}"[:2000],
+            next_attempt_at=timezone.now() + timedelta(seconds=wait),
+        )
 
 
-def _end(row: StripeInbox, **fields: Any) -> None:
-    try:
-        with everyone("Stripe's inbox"):
-            fresh = hold(row)
-            fresh.lease_until = fresh.lease_token = None
-            for name, value in fields.items():
-                setattr(fresh, name, value)
-            fresh.save(update_fields=["lease_until", "lease_token", *fields])
-    except LeaseLost:
-        log.warning("stripe.event_lease_lost", event_id=row.event_id)
+def _end(group: list[StripeInbox], **fields: Any) -> None:
+    """Write what came of the events and give them back; those whose lease was lost are others'."""
+    with everyone("Stripe's inbox"):
+        mine = StripeInbox.objects.filter(
+            pk__in=[row.pk for row in group], lease_token=group[0].lease_token
+        )
+        ended = mine.update(lease_until=None, lease_token=None, **fields)
+    if ended < len(group):
+        log.warning("stripe.event_lease_lost", events=[row.event_id for row in group])
 
 
 def retry(ids: Iterable[int]) -> int:

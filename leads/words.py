@@ -100,7 +100,7 @@ WAITS = {
 
 def status(code: str) -> tuple[str, str]:
     """Return a lead's status as words and a tone; unknown codes are shown as they came."""
-    return STATUSES.get(code, (code.capitalize() or "Unknown", "grey"))
+    return STATUSES.get(code, (code.capitalize() or "No status", "grey"))
 
 
 def categories() -> dict[int, str]:

@@ -140,6 +140,7 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                 elif job.kind == Cursor.Kind.ACTIVE:
                     _for_leads(ACTIVE, row, job, page)
                     _move(cursor, page)
+                    cursor.save()
                 elif job.kind != Cursor.Kind.REPLIED:
                     wanted.append((job, page))
                 elif row.kind == Backfill.Kind.SYNC:
@@ -147,9 +148,11 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                 else:
                     _for_leads(REPLIED, row, job, page)
                     _move(cursor, page)
+                    cursor.save()
     batches = [(job.campaign_id, page.rows) for job, page in wanted]
     asked_at = min((result.asked_at for result in results), default=None)
     merged = leads.merge_all(brand_id=row.brand_id, batches=batches, as_of=asked_at)
+    moved: dict[int, Cursor] = {}
     for job, page in wanted:
         if job.kind == Cursor.Kind.EVENTS:
             _for_leads(HAPPENED, row, job, page)
@@ -160,6 +163,9 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
         cursor = cursors[job.cursor_id]
         if cursor.position == job.offset:
             _move(cursor, page)
+            moved[cursor.pk] = cursor
+    for cursor in moved.values():
+        cursor.save()
     return delta + Delta(leads=merged)
 
 
@@ -178,7 +184,7 @@ def _cursor(job: PageJob) -> Cursor | None:
 
 
 def _move(cursor: Cursor, page: Parsed) -> None:
-    """Move past the page, or back by what vanished from the campaign: its pages have shifted."""
+    """Move past the page, unsaved, or back by what vanished from the campaign: its pages have shifted."""
     vanished = (cursor.total or 0) - (page.total or 0) if page.total is not None else 0
     if vanished > 0 and cursor.rewinds < REWINDS:
         cursor.position = max(0, cursor.position - -(-vanished // PAGE) * PAGE)
@@ -190,7 +196,6 @@ def _move(cursor: Cursor, page: Parsed) -> None:
     empty = not page.rows and not page.bad
     if empty if page.total is None else cursor.position >= page.total:
         cursor.state = Cursor.State.DONE
-    cursor.save()
 
 
 def _histories(row: Backfill, results: Sequence[Result]) -> Delta:

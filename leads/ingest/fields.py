@@ -22,6 +22,7 @@ LONGEST_BODY = 1_000_000
 BELIEVABLE_YEARS = range(1970, 2200)
 BIGINT = 2**63
 NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
+STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # dumps() makes one for each call
 
 
 class Unfit(Exception):
@@ -118,7 +119,7 @@ def custom(value: Any) -> str:
     if not isinstance(value, dict):
         raise Unfit("wrong_type", "custom_fields is not a set of fields.")
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = STRICT.encode(value)
     except (ValueError, RecursionError) as e:
         raise Unfit("bad_number", "custom_fields holds what is no number.") from e
     if len(text) > LONGEST_CUSTOM:

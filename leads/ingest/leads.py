@@ -149,7 +149,15 @@ FROM {LAST_IN_EACH} CROSS JOIN {LEAD}"""  # noqa: S608
 INTO_PLACES = """INSERT INTO leads_campaignlead AS c (brand_id, campaign_id, lead_id,
   remote_lead_id, map_id, status, category, category_at, replied, joined_at, last_activity_at,
   history_rank, history_at)"""
-INSERT_PLACES = f"{INTO_PLACES} {PLACES}"
+# When all leads are new, both at once: the ids need no looking up.
+INSERT_BOTH = f"""
+WITH made AS ({INSERT_LEADS} RETURNING id, email)
+{INTO_PLACES}
+SELECT %(brand)s, excluded.campaign_id, made.id, excluded.remote_lead_id, excluded.map_id,
+  excluded.status, excluded.category,
+  CASE WHEN excluded.category IS NOT NULL THEN %(as_of)s::timestamptz END, excluded.replied,
+  excluded.joined_at, excluded.joined_at, {RANK}, '{NEVER}'::timestamptz
+FROM {LAST_IN_EACH} JOIN made USING (email)"""  # noqa: S608
 MERGE_PLACES = f"""{INTO_PLACES}
 SELECT excluded.* FROM ({PLACES}) excluded LEFT JOIN {PLACE} ON true
 WHERE c.lead_id IS NULL OR {changes("c", PLACE_RULES)}
@@ -208,9 +216,12 @@ def merge_staged(*, brand_id: int, staged: Staged, as_of: datetime | None = None
         granted, refusal = admission.granted, admission.refusal
     if granted < new:
         run(LEAVE_OUT, {**params, "granted": granted})
-    fresh = new == leads
-    written = run(INSERT_LEADS if fresh else MERGE_LEADS, params)
-    run(INSERT_PLACES if fresh else MERGE_PLACES, params)
+    if new == leads:
+        run(INSERT_BOTH, params)
+        written = granted
+    else:
+        written = run(MERGE_LEADS, params)
+        run(MERGE_PLACES, params)
     return Merged(staged.seen, granted, written - granted, new - granted, refusal)
 
 

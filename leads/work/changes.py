@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from leads.ingest.leads import hold_ingest
 from leads.ingest.staging import run
 from leads.ingest.suppressed import DIGEST
 from leads.models import BulkJob
@@ -132,10 +133,14 @@ class Change:
 def apply(brand_id: int, lead_ids: Sequence[int], change: Change) -> int:
     """Change the leads and return how many did. Locks them in the order of their ids.
 
-    A category goes to the lead and to its places in campaigns. Deleting takes the messages, places,
-    tags and notes along and keeps a hash of the address, so that no sync brings the lead back.
+    A category goes to the lead and to its places in campaigns, under the brand's ingest lock: a
+    merge beside it would make a place with the category from before. Deleting takes the messages,
+    places, tags and notes along and keeps a hash of the address, so that no sync brings the lead
+    back.
     """
     params: dict[str, Any] = {"brand": brand_id, "leads": list(lead_ids), **asdict(change)}
+    if change.what == What.CATEGORY:
+        hold_ingest(brand_id)
     with connection.cursor() as cursor:
         cursor.execute(LOCK, params)
         params["leads"] = [row[0] for row in cursor.fetchall()]

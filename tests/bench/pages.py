@@ -68,5 +68,5 @@ def _batch(place: tuple[int, int, int], pages: list[dict[str, Any]]) -> None:
         )
         if merged.refusal or any(page.bad for page in parsed):
             raise RuntimeError(f"{merged.refusal or 'a bad row'}")
-        for _ in parsed:
-            Cursor.objects.filter(pk=cursor_id).update(position=F("position") + PAGE)
+        moved = F("position") + PAGE * len(parsed)
+        Cursor.objects.filter(pk=cursor_id).update(position=moved)

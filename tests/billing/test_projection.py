@@ -137,7 +137,8 @@ def test_the_mirror_follows_and_never_sees_the_key(
 
     subscribe(brand, owner, stripe)
     stripe.deliver()
-    assert Event.objects.count() == StripeInbox.objects.count()
+    worked = set(StripeInbox.objects.values_list("event_id", flat=True))
+    assert set(Event.objects.values_list("id", flat=True)) <= worked
     assert Mirrored.objects.count() == Customer.objects.count() == 1
     assert not APIKey.objects.exists()
     with everyone("look for the key"), connection.cursor() as cursor:

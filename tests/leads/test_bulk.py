@@ -30,8 +30,9 @@ from leads.models import (
     Tag,
 )
 from leads.search import Filters
-from leads.work import bulk, stride, tags
+from leads.work import bulk, changes, stride, tags
 from leads.work.bulk import Wish
+from leads.work.changes import Change
 from saas.errors import Refused
 from saas.leases import claim, release
 from saas.tenancy import scope
@@ -444,6 +445,42 @@ def test_two_workers_at_once_do_each_lead_once(
         thread.join()
     assert faults == []
     once_each(brand, job, 900)
+
+
+def category_beside_a_merge(brand: Any, owner: Any) -> int | None:
+    """Set a lead's category while a merge puts the lead into another campaign; return the
+    category that it has there in the end."""
+    with scope(brand):
+        autumn = make_campaign(name="Autumn")
+        lead = Lead.objects.get(email=lead_row(1).email)
+
+    def choose() -> None:
+        with scope(brand):
+            change = Change(What.CATEGORY, timezone.now(), owner.pk, category=7)
+            changes.apply(brand.pk, [lead.id], change)
+        connection.close()
+
+    chooser = threading.Thread(target=choose)
+    with scope(brand):
+        leads.merge(brand_id=brand.pk, campaign_id=autumn.pk, rows=[lead_row(1)])
+        chooser.start()
+        chooser.join(timeout=1)  # it ends here only without the lock
+    chooser.join()
+    with scope(brand):
+        assert Lead.objects.get(id=lead.id).category == 7
+        category: int | None = CampaignLead.objects.get(campaign=autumn, lead_id=lead.id).category
+    return category
+
+
+def test_a_category_reaches_the_place_that_a_merge_is_making(many: tuple[Any, Any]) -> None:
+    assert category_beside_a_merge(*many) == 7
+
+
+def test_without_the_ingest_lock_that_place_keeps_the_category_from_before(
+    many: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "hold_ingest", lambda brand_id: None)
+    assert category_beside_a_merge(*many) is None
 
 
 def test_a_worker_whose_lease_ran_out_writes_nothing_more(many: tuple[Any, Any]) -> None:

@@ -72,13 +72,11 @@ def test_rows_that_change_nothing_are_not_even_locked(campaign: Any) -> None:
     assert kind == "lead"
 
 
-@pytest.mark.parametrize("sql", ["MERGE_LEADS", "MERGE_PLACES", "INSERT_PLACES", "COUNT"])
+@pytest.mark.parametrize("sql", ["MERGE_LEADS", "MERGE_PLACES", "COUNT"])
 def test_without_statistics_each_row_is_asked_for_by_its_key(campaign: Any, sql: str) -> None:
     """A hash of the brand would be quick here, and read ten million leads for five thousand."""
     merge(campaign, lead_rows(2_000))
     again = lead_rows(500) if sql.startswith("MERGE") else lead_rows(500, start=5_000)
-    if sql == "INSERT_PLACES":
-        leads.merge(brand_id=campaign.brand_id, rows=list(lead_rows(500, start=5_000)))
     leads.STAGE.fill(leads.stage([(campaign.pk, list(again))]).block)
     with connection.cursor() as cursor:
         params = {"brand": campaign.brand_id, "as_of": NOW}
@@ -87,6 +85,18 @@ def test_without_statistics_each_row_is_asked_for_by_its_key(campaign: Any, sql:
     stored = [node for node in _nodes(plan[0]["Plan"]) if _reads(node, "leads_lead")]
     assert stored
     assert max(node["Actual Rows"] for node in stored) <= 1  # of each of its loops
+
+
+def test_new_leads_get_their_places_without_being_looked_up(campaign: Any) -> None:
+    leads.STAGE.fill(leads.stage([(campaign.pk, list(lead_rows(500)))]).block)
+    with connection.cursor() as cursor:
+        params = {"brand": campaign.brand_id, "as_of": NOW}
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + leads.INSERT_BOTH, params)
+        [(plan,)] = cursor.fetchall()
+    assert not [node for node in _nodes(plan[0]["Plan"]) if _reads(node, "leads_lead")]
+    people = set(Lead.objects.values_list("id", flat=True))
+    assert set(CampaignLead.objects.values_list("lead_id", flat=True)) == people
+    assert len(people) == 500
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
