@@ -184,7 +184,8 @@ def _cursor(job: PageJob) -> Cursor | None:
 
 
 def _move(cursor: Cursor, page: Parsed) -> None:
-    """Move past the page, unsaved, or back by what vanished from the campaign: its pages have shifted."""
+    """Move past the page, or back by what vanished from the campaign, whose pages have shifted.
+    Saves nothing."""
     vanished = (cursor.total or 0) - (page.total or 0) if page.total is not None else 0
     if vanished > 0 and cursor.rewinds < REWINDS:
         cursor.position = max(0, cursor.position - -(-vanished // PAGE) * PAGE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
@@ -103,6 +103,7 @@ def form_fields(form: Form) -> dict[str, Any]:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)  # a list shows the same few again and again
 def pill(label: str, *, tone: str = "grey", icon: str = "") -> SafeString:
     shown = _icon(icon or TONE_ICONS.get(tone, "dot"))
     return format_html('<span class="pill {}">{}{}</span>', tone, shown, label)

@@ -479,7 +479,7 @@ def test_a_category_reaches_the_place_that_a_merge_is_making(many: tuple[Any, An
 def test_without_the_ingest_lock_that_place_keeps_the_category_from_before(
     many: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "hold_ingest", lambda brand_id: None)
+    monkeypatch.setattr(changes, "hold_ingest", lambda _: None)
     assert category_beside_a_merge(*many) is None
 
 
