@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F
 from django.utils import timezone
@@ -149,10 +149,19 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
                     _for_leads(REPLIED, row, job, page)
                     _move(cursor, page)
                     cursor.save()
-    batches = [(job.campaign_id, page.rows) for job, page in wanted]
     asked_at = min((result.asked_at for result in results), default=None)
+    return delta + _merge(row, wanted, cursors, asked_at)
+
+
+def _merge(
+    row: Backfill,
+    wanted: list[tuple[PageJob, Parsed]],
+    cursors: dict[int, Cursor],
+    asked_at: datetime | None,
+) -> Delta:
+    batches = [(job.campaign_id, page.rows) for job, page in wanted]
     merged = leads.merge_all(brand_id=row.brand_id, batches=batches, as_of=asked_at)
-    moved: dict[int, Cursor] = {}
+    delta, moved = Delta(leads=merged), dict[int, Cursor]()
     for job, page in wanted:
         if job.kind == Cursor.Kind.EVENTS:
             _for_leads(HAPPENED, row, job, page)
@@ -166,7 +175,7 @@ def _pages(row: Backfill, results: Sequence[Result]) -> Delta:
             moved[cursor.pk] = cursor
     for cursor in moved.values():
         cursor.save()
-    return delta + Delta(leads=merged)
+    return delta
 
 
 def _replied(page: Parsed) -> Parsed:
