@@ -30,6 +30,7 @@ from billing import (
     schedules,
     standing,
     subscriptions,
+    usage,
 )
 from billing.catalog import Limits, Offer
 from billing.models import PromotionCode, StripeOperation, Subscription
@@ -130,13 +131,16 @@ def waits(before: Offer, after: Offer) -> bool:
 def preview(
     *, brand: Brand, plan: str, interval: str, seats: int | None, code: str = ""
 ) -> Preview:
-    """Ask Stripe what a change would cost; call outside of any scope. Changes nothing.
+    """Ask Stripe what a change would cost; call outside of any scope. Changes nothing, but sends
+    what was used of a metered plan so far, for the change settles it.
 
     `code` is a promotion code that the person typed. Raises Refused("no_subscription" |
     "unknown_plan" | "no_change" | "ending" | "planned" | "unknown_code"), Retryable,
     Misconfigured.
     """
     row, before, after = _wanted(brand, plan, interval, seats)
+    if before.plan.metered:
+        usage.flush(brand.pk)
     subscription = gateway.get(f"/v1/subscriptions/{row.stripe_id}")
     items = _items(subscription, after)
     found = promotions.find(code) if code else None

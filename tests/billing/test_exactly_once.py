@@ -205,7 +205,7 @@ def begin_meter(_: Stripe) -> StripeOperation:
 def begin_usage(stripe: Stripe) -> StripeOperation:
     brand, _ = with_subscription(stripe, "vpn_metered")
     with scope(brand):
-        usage.report(brand.pk, 3 * 10**9, "k")
+        usage.count({brand.pk: 3 * 10**9}, timezone.now())
         batch = usage.gather(brand.pk)
     assert batch is not None
     assert batch.operation is not None
