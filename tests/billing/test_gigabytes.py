@@ -138,7 +138,7 @@ class TestOnTheInvoice:
     ) -> None:
         def change(plan: str, seats: int | None) -> None:
             shown = changes.preview(brand=metered, plan=plan, interval="month", seats=seats)
-            assert changes.change(brand=metered, promise=shown.promise, actor=owner)
+            assert changes.change(brand=metered, promise=shown.promise, actor=owner) == "done"
 
         use(fly, 205)
         change("vpn_team", 10)
