@@ -2,7 +2,8 @@
 
 What gives at least as much happens at once: the rest of the period is settled today. What takes
 something away, or shortens the interval, waits for the end of the period that is paid for, in a
-schedule at Stripe. The currency stays that of the subscription.
+schedule at Stripe. The currency stays that of the subscription. When the card's bank wants to hear
+the payer first, the change waits for that (billing.pending).
 
 A preview is a signed promise: `change` sends the same items with the same proration date, so Stripe
 charges what it said, to the minor unit.
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django.core import signing
 from django.utils import timezone
@@ -25,11 +26,13 @@ from billing import (
     checkout,
     gateway,
     operations,
+    pending,
     projection,
     promotions,
     schedules,
     standing,
     subscriptions,
+    usage,
 )
 from billing.catalog import Limits, Offer
 from billing.models import PromotionCode, StripeOperation, Subscription
@@ -40,6 +43,7 @@ from saas.tenancy import scope
 
 PROMISED_SECONDS = 15 * 60
 SALT = "billing.change"
+Outcome = Literal["done", "planned", "asked"]  # now, at the period's end, once the bank has agreed
 LABELS = {
     "leads": "Leads brought in",
     "connections": "SmartLead accounts",
@@ -130,13 +134,16 @@ def waits(before: Offer, after: Offer) -> bool:
 def preview(
     *, brand: Brand, plan: str, interval: str, seats: int | None, code: str = ""
 ) -> Preview:
-    """Ask Stripe what a change would cost; call outside of any scope. Changes nothing.
+    """Ask Stripe what a change would cost; call outside of any scope. Changes nothing, but sends
+    what was used of a metered plan so far, for the change settles it.
 
     `code` is a promotion code that the person typed. Raises Refused("no_subscription" |
     "unknown_plan" | "no_change" | "ending" | "planned" | "unknown_code"), Retryable,
     Misconfigured.
     """
     row, before, after = _wanted(brand, plan, interval, seats)
+    if before.plan.metered:
+        usage.flush(brand.pk)
     subscription = gateway.get(f"/v1/subscriptions/{row.stripe_id}")
     items = _items(subscription, after)
     found = promotions.find(code) if code else None
@@ -164,12 +171,11 @@ def preview(
     )
 
 
-def change(*, brand: Brand, promise: str, actor: User) -> bool:
-    """Carry out what a preview promised; call outside of any scope. Returns whether it is done now
-    (False: at the period's end). Safe to repeat; audited.
+def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
+    """Carry out what a preview promised; call outside of any scope. Safe to repeat; audited.
 
-    Raises Refused("out_of_date": preview again; "no_subscription", "ending", Stripe's own reasons,
-    a declined card among them: then nothing changed), Retryable, Misconfigured.
+    Raises Refused("out_of_date": preview again; "no_subscription", "ending", "waiting", Stripe's
+    own reasons, a declined card among them: then nothing changed), Retryable, Misconfigured.
     """
     agreed = _agreed(promise)
     row, before, after = _wanted(brand, agreed["plan"], agreed["interval"], agreed["seats"])
@@ -185,13 +191,32 @@ def change(*, brand: Brand, promise: str, actor: User) -> bool:
             actor=actor,
             changes={"plan": [_name(before), _name(after)]},
         )
-    made = operations.run(operation)
     if later:
+        made = operations.run(operation)
         with scope(brand):
             phases = StripeOperation.objects.get(kind=schedules.PHASES.name, subject=made["id"])
         operations.run(phases)
+    else:
+        made = _settle(brand, operation, before, agreed)
     _look(row)
-    return not later
+    if later:
+        return "planned"
+    return "asked" if made.get("pending_update") else "done"
+
+
+def _settle(
+    brand: Brand, operation: StripeOperation, before: Offer, agreed: Mapping[str, Any]
+) -> gateway.Object:
+    """Change at once; if the bank wants to hear the payer, ask again and let it wait for that."""
+    try:
+        return operations.run(operation)
+    except Refused as e:
+        if not pending.may_wait(e, before, agreed):
+            raise
+    with scope(brand):
+        standing.locked(brand.pk)
+        asked = pending.begin(operation)
+    return operations.run(asked)
 
 
 def _look(row: Subscription) -> None:
@@ -206,18 +231,30 @@ def _name(offer: Offer) -> str:
 
 
 def keep(*, brand: Brand, actor: User) -> None:
-    """Take back a change that waits for the period's end. Safe to repeat; audited."""
+    """Take back a change that waits for the period's end or for the bank. Safe to repeat; audited.
+
+    Raises Refused("paid") when the bank agreed in the meantime: then the change holds.
+    """
     with scope(brand):
         standing.locked(brand.pk)
         row = subscriptions.live()
-        if row is None or not row.schedule:
+        if row is None or not (row.schedule or row.waits):
             return
-        operation = operations.begin(
-            schedules.RELEASE, subject=row.schedule, params={"_schedule": row.schedule}
-        )
+        if row.schedule:
+            operation = operations.begin(
+                schedules.RELEASE, subject=row.schedule, params={"_schedule": row.schedule}
+            )
+        else:
+            operation = pending.begin_taking_back(row)
         audit.record("plan.change_taken_back", row, actor=actor)
-    operations.run(operation)
-    _look(row)
+    try:
+        operations.run(operation)
+    except Refused as e:
+        if operation.kind != pending.VOID.name:
+            raise
+        raise Refused("paid", "It can't be taken back any more: the payment is done.") from e
+    finally:
+        _look(row)
 
 
 def _wanted(
@@ -231,6 +268,8 @@ def _wanted(
         raise Refused("ending", "Your plan is about to end. Keep it first, then change it.")
     if row.schedule:
         raise Refused("planned", "A change is planned already. Take it back first.")
+    if row.waits:
+        raise Refused("waiting", "A change waits for your bank. Confirm it or take it back first.")
     before, after = current(row), catalog.offer(plan, interval, row.currency, seats)
     if before is None or after is None:
         raise Refused("unknown_plan", "This plan isn't for sale like this.")

@@ -51,7 +51,8 @@ class Kind:
 
     `path` is formatted with the parameters whose names start with an underscore; the others go to
     Stripe. `look` returns the effect if Stripe has it already. `effect` runs in the transaction of
-    a success, `refusal` in that of a failure. `tagged`: the object's metadata gets the operation's
+    a success, `refusal` in that of a failure. `is_there` knows a refusal that says that Stripe has
+    the effect already, which is a success. `tagged`: the object's metadata gets the operation's
     id, for `look`. `give_up_when_stale`: a wish too old to fulfil unasked (a person has gone away).
     `line`: the parameter whose operations replace each other (module docstring).
     """
@@ -61,6 +62,7 @@ class Kind:
     look: Callable[[StripeOperation], gateway.Object | None]
     effect: Effect | None = None
     refusal: Callable[[StripeOperation], None] | None = None
+    is_there: Callable[[Refused], bool] | None = None
     method: gateway.Method = "post"
     tagged: bool = False
     give_up_when_stale: bool = False
@@ -152,6 +154,9 @@ def _attempt(claimed: StripeOperation) -> StripeOperation:
     try:
         result = _send(claimed)
     except Refused as e:
+        is_there = _kinds[claimed.kind].is_there
+        if is_there and is_there(e):
+            return _finish(claimed, state=State.DONE, result={}, error_code="", last_error="")
         log.warning("stripe.refused", operation=str(claimed.pk), kind=claimed.kind, code=e.code)
         return _finish(claimed, state=State.FAILED, error_code=e.code[:100], last_error=e.message)
     except (Retryable, Misconfigured) as e:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.models import Membership
-from billing import catalog, changes, entitlements, subscriptions, usage
+from billing import catalog, changes, entitlements, pending, subscriptions, usage
 from billing.entitlements import Entitlements
 from billing.models import Checkout, Invoice, Subscription
 from saas.money import Money
@@ -62,6 +62,7 @@ def overview(brand_id: int) -> dict[str, Any]:
         "uses": _uses(brand_id, rights),
         "metered": usage.upcoming(brand_id),
         "planned": changes.planned(subscription) if subscription else None,
+        "waiting": pending.waiting(subscription) if subscription else None,
         "next_invoice": _next_invoice(subscription),
         "invoices": _invoices(),
         "ending": ending,

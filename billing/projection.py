@@ -103,6 +103,7 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
         "current_period_end": moment(_of_period("end", item, found)),
         "cancel_at_period_end": bool(found.get("cancel_at_period_end")),
         **_planned(found),
+        **_pending(found),
         "discount": ", ".join(_discounts(found))[:120],
         "past_due_since": (row.past_due_since or now) if past_due else None,
         "started_at": moment(found.get("start_date") or found["created"]),
@@ -132,6 +133,23 @@ def _planned(found: gateway.Object) -> dict[str, Any]:
     interval = (item["price"].get("recurring") or {}).get("interval") or "month"
     planned |= {"next_plan": plan_of(item["price"]), "next_interval": interval}
     return planned | {"next_seats": item.get("quantity") or 1}
+
+
+def _pending(found: gateway.Object) -> dict[str, Any]:
+    """The change that waits for its invoice to be paid; empty when none does."""
+    update = found.get("pending_update") or {}
+    items = update.get("subscription_items")
+    if not items:
+        none = {"pending_until": None, "pending_invoice": "", "pending_seats": None}
+        return none | {"pending_plan": "", "pending_interval": ""}
+    item = main_item({"items": {"data": items}})
+    return {
+        "pending_until": moment(update["expires_at"]),
+        "pending_invoice": reference(found.get("latest_invoice")),
+        "pending_plan": plan_of(item["price"]),
+        "pending_interval": (item["price"].get("recurring") or {}).get("interval") or "month",
+        "pending_seats": item.get("quantity") or 1,
+    }
 
 
 def _discounts(found: gateway.Object) -> Iterator[str]:

@@ -31,9 +31,9 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
     Stripe (`operations.Kind.line`). It is sent even if our row seems to agree with it, since an
     earlier wish may have arrived without our knowing. Locks the account while it is written.
 
-    Raises Refused("no_subscription"; "planned": a change waits for the period's end; "superseded"
-    by a later wish), or Retryable or Misconfigured when Stripe gives no answer: the wish is kept
-    then, and the sweep carries it out.
+    Raises Refused("no_subscription"; "planned": a change waits for the period's end; "waiting": one
+    waits for the bank; "superseded" by a later wish), or Retryable or Misconfigured when Stripe
+    gives no answer: the wish is kept then, and the sweep carries it out.
     """
     with scope(brand):
         standing.locked(brand.pk)
@@ -42,6 +42,8 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
             raise Refused("no_subscription", "You have no plan to change.")
         if ending and row.schedule:
             raise Refused("planned", "A change of plan is planned. Take it back, then cancel.")
+        if ending and row.waits:
+            raise Refused("waiting", "A change waits for your bank. Take it back, then cancel.")
         operation = _waiting(row)
         if operation is None or operation.params["cancel_at_period_end"] != ending:
             operation = _begin(row, ending=ending)

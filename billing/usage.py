@@ -1,9 +1,14 @@
 """What a brand used of a metered plan, reported to Stripe's meter exactly once.
 
-`report` writes a row; its key makes it safe to repeat. A sweep gathers the rows of a brand into one
-batch: the whole units that they come to, the rest kept for the next batch. A batch is a Stripe
-operation like any other write, and the sweep goes on with one that was given up, so an outage of
-any length only delays it. Its event carries an identifier, by which Stripe drops a second copy.
+`count` adds to the row of the hour, in the transaction that learned of the usage, so neither is
+without the other. What counts is the subscription at that moment: a brand on no metered plan gets
+no row, and what waits when a metered plan ends is written off, not billed under a later one.
+
+A sweep gathers the rows of a brand into one batch: the whole units that they come to, the rest kept
+for the next batch. It does so when an hour is over, and while a period is about to end. A batch is
+a Stripe operation like any other write, and the sweep goes on with one that was given up, so an
+outage of any length only delays it. Its event carries an identifier, by which Stripe refuses a
+second copy. Of a batch that Stripe refuses for another reason the reports wait again.
 
 Usage belongs to the period in which it happened. When that period was invoiced before the batch is
 made, it counts at the start of the current one, and the batch says so (`late`). So nothing is sent
@@ -14,67 +19,127 @@ never be billed.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+import structlog
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from billing import catalog, gateway, operations, standing, subscriptions
 from billing.catalog import Metered
-from billing.models import BillingAccount, StripeOperation, Subscription, Usage, UsageBatch
-from saas.errors import Bug
+from billing.models import (
+    LIVE_STATUSES,
+    BillingAccount,
+    StripeOperation,
+    Subscription,
+    Usage,
+    UsageBatch,
+)
+from saas import audit
+from saas.errors import Bug, Refused
 from saas.money import Money
 from saas.tenancy import everyone, in_scope, scope
 
+log = structlog.get_logger(__name__)
 PARTS = {"vpn_gigabytes": 10**9}  # of a unit: bytes
-BATCH = 10_000  # reports in one batch
+BATCH = 10_000  # rows in one batch
 State = StripeOperation.State
 NOT_AFTER = timedelta(minutes=4)  # Stripe takes events from five minutes ahead at most
+SOON = timedelta(minutes=15)  # a period that ends so soon is reported at every sweep
 
-INSERT = """
-INSERT INTO billing_usage (brand_id, key, quantity, at) VALUES (%s, %s, %s, %s)
-ON CONFLICT (brand_id, key) DO NOTHING"""
+_ADD = """
+ON CONFLICT (brand_id, subscription, since) WHERE batch_id IS NULL
+DO UPDATE SET quantity = t.quantity + excluded.quantity, at = greatest(t.at, excluded.at)"""
+# A row holds one period only: an hour in which one ends has two. In the order of the brands, so
+# that two reports can't wait for each other.
+_COUNT = f"""
+INSERT INTO billing_usage AS t (brand_id, subscription, since, quantity, at)
+SELECT s.brand_id, s.stripe_id,
+  greatest(date_trunc('hour', %(at)s::timestamptz, 'UTC'), s.current_period_start,
+           CASE WHEN s.current_period_end <= %(at)s THEN s.current_period_end END),
+  g.quantity, %(at)s
+FROM unnest(%(brands)s::bigint[], %(quantities)s::bigint[]) AS g (brand_id, quantity)
+JOIN billing_subscription s ON s.brand_id = g.brand_id
+WHERE s.status = ANY(%(live)s) AND NOT s.duplicate AND s.plan = ANY(%(plans)s)
+ORDER BY s.brand_id {_ADD}"""  # noqa: S608 - constants
+_WAIT_AGAIN = f"""
+WITH refused AS (DELETE FROM billing_usage WHERE brand_id = %s AND batch_id = %s RETURNING *)
+INSERT INTO billing_usage AS t (brand_id, subscription, since, quantity, at)
+SELECT brand_id, subscription, since, quantity, at FROM refused ORDER BY since {_ADD}"""  # noqa: S608
 
 
-def report(brand_id: int, quantity: int, key: str, at: datetime | None = None) -> bool:
-    """Count `quantity` bytes that a brand used at `at` (now); False when the key was reported.
+def count(used: Mapping[int, int], at: datetime) -> None:
+    """Count the bytes that brands, by id, used at `at`, of those on a metered plan.
 
-    Call in the brand's scope; it commits with the caller's transaction. Safe to repeat by `key`.
+    Adds each time it is called: call it once for what is new, in the transaction that makes it
+    known. Locks the brands' rows of the hour, in the order of the brands.
     """
     if not in_scope():
-        raise Bug("usage reported outside of a brand's scope")
+        raise Bug("usage counted outside of the transaction that learned of it")
+    if not used:
+        return
+    values: dict[str, Any] = {
+        "at": at,
+        "brands": list(used),
+        "quantities": list(used.values()),
+        "live": list(LIVE_STATUSES),
+        "plans": _counting(),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(INSERT, [brand_id, key, quantity, at or timezone.now()])
-        return bool(cursor.rowcount)
+        cursor.execute(_COUNT, values)
 
 
 def sweep(limit: int = 200) -> int:
-    """Send what waits, of up to `limit` brands; return how many batches were made. Safe to race."""
-    counting = [plan.key for plan in catalog.PLANS.values() if plan.metered]
+    """Send what is due, of up to `limit` brands; return how many batches were made. Writes off what
+    no plan counts any more. Safe to race."""
+    now = timezone.now()
+    hour = now.replace(minute=0, second=0, microsecond=0)
     with everyone("usage that waits"):
         for given_up in StripeOperation.objects.filter(kind=EVENT.name, state=State.STUCK):
             operations.retry(given_up)
-        accounts = BillingAccount.objects.filter(plan__in=counting)
-        waiting = Usage.objects.filter(batch=None, brand_id__in=accounts.values("brand_id"))
-        brands = list(waiting.values_list("brand_id", flat=True).distinct()[:limit])
-    made = 0
-    for brand_id in brands:
-        with scope(brand_id):
-            batch = gather(brand_id)
-        if batch and batch.operation:
-            made += 1
-            operations.execute(batch.operation)
-    return made
+        waiting = Usage.objects.filter(batch=None)
+        live = Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=False)
+        counted = live.filter(plan__in=_counting())
+        ending = counted.filter(current_period_end__lte=now + SOON)
+        kept = Q(subscription__in=counted.values("stripe_id"))
+        due = Q(at__lt=hour) | Q(subscription__in=ending.values("stripe_id"))
+        over = _brands(waiting.exclude(kept), limit)
+        brands = _brands(waiting.filter(kept & due), limit)
+    for brand_id in over:
+        _write_off(brand_id)
+    return sum(flush(brand_id) for brand_id in brands)
+
+
+def _brands(rows: QuerySet[Usage], limit: int) -> list[int]:
+    return list(rows.values_list("brand_id", flat=True).distinct()[:limit])
+
+
+def _counting() -> list[str]:
+    return [plan.key for plan in catalog.PLANS.values() if plan.metered]
+
+
+def flush(brand_id: int) -> bool:
+    """Send what waits of a brand now; tell whether a batch was made. Call outside of any scope;
+    never raises for Stripe's sake: the sweep goes on."""
+    with scope(brand_id):
+        batch = gather(brand_id)
+    if batch is None or batch.operation is None:
+        return False
+    operations.execute(batch.operation)
+    return True
 
 
 def gather(brand_id: int) -> UsageBatch | None:
-    """Put the waiting reports of the scope's brand into a batch, and write its intent.
+    """Put the waiting rows of the scope's brand into a batch, and write its intent.
 
-    Locks the account. None when nothing waits, when the plan counts nothing (then the reports
-    wait), when the period is over and the next one isn't known here yet, or while the batch before
-    is on its way: of one batch at a time Stripe's sums tell whether it arrived.
+    Locks the account, and the rows: what is counted meanwhile goes into a new one. None when
+    nothing waits, when the plan counts nothing, when the period is over and the next one isn't
+    known here yet, or while the batch before is on its way: of one batch at a time Stripe's sums
+    tell whether it arrived.
     """
     account = standing.locked(brand_id)
     row = subscriptions.live()
@@ -83,14 +148,14 @@ def gather(brand_id: int) -> UsageBatch | None:
         return None
     if row.current_period_end and row.current_period_end < timezone.now():
         return None
-    reports = list(Usage.objects.filter(batch=None).order_by("at", "pk")[:BATCH])
-    if not reports:
-        return None
-    start = row.current_period_start
     last = UsageBatch.objects.select_related("operation").order_by("-pk").first()
     if last and last.operation and last.operation.state in (State.PENDING, State.STUCK):
         return None
-    total = sum(one.quantity for one in reports) + (last.rest if last else 0)
+    reports = list(_waiting(row).select_for_update(no_key=True).order_by("at", "pk")[:BATCH])
+    if not reports:
+        return None
+    start = row.current_period_start
+    total = sum(one.quantity for one in reports) + _rest(row)
     units, rest = divmod(total, PARTS[metered.event])
     at = min(max(reports[-1].at, start or reports[-1].at), timezone.now() + NOT_AFTER)
     batch: UsageBatch = UsageBatch.objects.create(
@@ -105,6 +170,37 @@ def gather(brand_id: int) -> UsageBatch | None:
         batch.operation = _begin(account, metered, batch)
         batch.save(update_fields=["operation"])
     return batch
+
+
+def _waiting(row: Subscription) -> QuerySet[Usage]:
+    return Usage.objects.filter(batch=None, subscription=row.stripe_id)
+
+
+def _rest(row: Subscription) -> int:
+    """What the batches of a subscription left over."""
+    last = UsageBatch.objects.filter(subscription=row.stripe_id).order_by("-pk").first()
+    return last.rest if last else 0
+
+
+def _write_off(brand_id: int) -> None:
+    """Strike what waits of a plan that counts no more; audited. Locks the account and the rows."""
+    with scope(brand_id):
+        account = standing.locked(brand_id)
+        row = subscriptions.live()
+        kept = row.stripe_id if row and metered_of(row) else ""
+        rows = Usage.objects.filter(batch=None).exclude(subscription=kept)
+        struck = list(rows.select_for_update())
+        if not struck:
+            return
+        Usage.objects.filter(pk__in=[one.pk for one in struck]).delete()
+        quantity = sum(one.quantity for one in struck)
+        audit.record(
+            "usage.written_off",
+            account,
+            actor=None,
+            reason="the metered plan ended before it was reported",
+            changes={"quantity": [quantity, 0]},
+        )
 
 
 def metered_of(row: Subscription | None) -> Metered | None:
@@ -136,9 +232,7 @@ def upcoming(brand_id: int) -> Upcoming | None:
     batches = UsageBatch.objects.filter(brand_id=brand_id, subscription=row.stripe_id)
     if row.current_period_start:
         batches = batches.filter(at__gte=row.current_period_start)
-    last = UsageBatch.objects.order_by("-pk").first()
-    waiting = Usage.objects.filter(batch=None).aggregate(sum=Sum("quantity"))["sum"] or 0
-    parts = waiting + (last.rest if last else 0)
+    parts = (_waiting(row).aggregate(sum=Sum("quantity"))["sum"] or 0) + _rest(row)
     used = (batches.aggregate(sum=Sum("units"))["sum"] or 0) + parts // PARTS[metered.event]
     cost = max(used - metered.included, 0) * metered.prices[row.currency]
     late = batches.filter(late=True).exists()
@@ -188,6 +282,32 @@ def _arrived(operation: StripeOperation, minute: int) -> int:
         return sum(int(one.params["payload"]["value"]) for one in done.exclude(pk=operation.pk))
 
 
+def _refused(operation: StripeOperation) -> None:
+    """Let the reports of a refused event wait again, in the transaction that notes the refusal."""
+    batch = UsageBatch.objects.get(operation=operation)
+    params = operation.params
+    quantity = batch.reports.aggregate(sum=Sum("quantity"))["sum"] or 0
+    batch.rest += batch.units * PARTS[params["event_name"]] - quantity
+    batch.units = 0
+    batch.save(update_fields=["units", "rest"])
+    with connection.cursor() as cursor:
+        cursor.execute(_WAIT_AGAIN, [batch.brand_id, batch.pk])
+    log.error("billing.usage_refused", batch=batch.pk, code=operation.error_code)
+
+
+def _is_there(refusal: Refused) -> bool:
+    """Tell whether a refusal says that the event arrived before: Stripe's code, which it sends with
+    its newer API alone, or its words."""
+    known = refusal.message.startswith("An event already exists with identifier")
+    return known or refusal.code == "duplicate_meter_event"
+
+
 EVENT = operations.register(
-    operations.Kind("meter.event", "/v1/billing/meter_events", _look_for_event)
+    operations.Kind(
+        "meter.event",
+        "/v1/billing/meter_events",
+        _look_for_event,
+        refusal=_refused,
+        is_there=_is_there,
+    )
 )

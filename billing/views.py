@@ -31,6 +31,11 @@ ASK_AGAIN = "Try again in a minute."
 CANCELS_LATER = "Your cancellation is kept, and is carried out by itself as soon as Stripe answers."
 RESUMES_LATER = "Your plan is to go on: we tell Stripe by ourselves as soon as it answers."
 CHANGES_LATER = "Your change is kept, and is carried out by itself as soon as Stripe answers."
+CHANGED: dict[changes.Outcome, tuple[int, str]] = {
+    "done": (messages.SUCCESS, "Your plan is changed."),
+    "planned": (messages.SUCCESS, "Your plan changes at the end of the period."),
+    "asked": (messages.INFO, "Your bank wants you to confirm the payment. Your plan changes then."),
+}
 LATE_AFTER = 5  # polls of the return page before we ask Stripe ourselves
 
 
@@ -191,9 +196,9 @@ def _preview(request: BrandRequest, code: str) -> changes.Preview:
 def apply_change(request: BrandRequest) -> HttpResponse:
     """Do what a preview promised."""
     promise = request.POST.get("promise", "")
-    done = changes.change(brand=_brand(request), promise=promise, actor=request.user)
-    words = "Your plan is changed." if done else "Your plan changes at the end of the period."
-    messages.success(request, words)
+    outcome = changes.change(brand=_brand(request), promise=promise, actor=request.user)
+    level, words = CHANGED[outcome]
+    messages.add_message(request, level, words)
     return redirect("billing:overview", slug=request.brand.slug)
 
 
@@ -201,7 +206,7 @@ def apply_change(request: BrandRequest) -> HttpResponse:
 @requires(Permission.MANAGE_BILLING, scoped=False)
 @tells_refusals(CHANGES_LATER)
 def keep_plan(request: BrandRequest) -> HttpResponse:
-    """Take back a change that waits for the period's end."""
+    """Take back a change that waits for the period's end or for the bank."""
     changes.keep(brand=_brand(request), actor=request.user)
     messages.success(request, "Your plan stays as it is.")
     return redirect("billing:overview", slug=request.brand.slug)

@@ -5,8 +5,9 @@ usage of an epoch is the highest value ever seen, and a device's usage is the su
 That holds for reports that come twice, late, out of order or not at all: a later one includes them.
 A counter that restarts begins a new epoch, which the agent names (vpn.agent.meter).
 
-Every increment is written three times in one transaction: the counter's new height, a row of the
-ledger, and the day's total. Reports of one node are serial (an advisory lock).
+Every increment is written in one transaction to the counter's new height, a row of the ledger, the
+day's total, and what is billed of a brand that pays by the gigabyte (billing.usage). Reports of one
+node are serial (an advisory lock).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import structlog
 from django.db import connection
 from django.utils import timezone
 
+from billing import usage
 from saas import audit
 from saas.tenancy import everyone
 from vpn import measures
@@ -158,6 +160,16 @@ def _count(
         _run(_COUNTERS, [brands, keys, epochs, *heights])
         _run(_LEDGER, [server.pk, sample, now, brands, owners, epochs, *added])
         _run(_DAYS, [server.pk, now.date(), brands, owners, *added])
+        _bill(peers, grown, now)
+
+
+def _bill(peers: Mapping[str, Peer], grown: list[Increment], now: datetime) -> None:
+    """Count both directions for the brands; those of plans without a meter are passed over."""
+    used: dict[int, int] = {}
+    for step in grown:
+        brand_id = peers[step.public_key].brand_id
+        used[brand_id] = used.get(brand_id, 0) + step.received + step.sent
+    usage.count(used, now)
 
 
 def _run(sql: str, values: list[Any]) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import pghistory
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from saas.money import Money
 from saas.tenancy import TenantModel
@@ -42,6 +43,12 @@ class Subscription(TenantModel):
     next_plan = models.CharField(max_length=40, blank=True, default="", db_default="")
     next_interval = models.CharField(max_length=5, blank=True, default="", db_default="")
     next_seats = models.PositiveIntegerField(null=True)
+    # A change that waits for the payer's bank: until when, for which invoice, and what comes then.
+    pending_until = models.DateTimeField(null=True)
+    pending_invoice = models.CharField(max_length=255, blank=True, default="", db_default="")
+    pending_plan = models.CharField(max_length=40, blank=True, default="", db_default="")
+    pending_interval = models.CharField(max_length=5, blank=True, default="", db_default="")
+    pending_seats = models.PositiveIntegerField(null=True)
     discount = models.CharField(max_length=120, blank=True, default="", db_default="")
     past_due_since = models.DateTimeField(null=True)
     started_at = models.DateTimeField()
@@ -65,6 +72,11 @@ class Subscription(TenantModel):
     @property
     def live(self) -> bool:
         return self.status in LIVE_STATUSES and not self.duplicate
+
+    @property
+    def waits(self) -> bool:
+        """Whether a change waits for the payer's bank; Stripe gives it up at its time by itself."""
+        return self.pending_until is not None and self.pending_until > timezone.now()
 
     @property
     def price(self) -> Money:

@@ -12,12 +12,15 @@ from saas.tenancy import TenantModel
 
 
 class Usage(TenantModel):
-    """One report of what was used, exactly once by its `key` (billing.usage).
+    """What was used under a metered subscription in an hour, or in the part of it since a period
+    began (billing.usage).
 
-    `quantity` is in the meter's parts (bytes of a gigabyte); `batch` is the event that carries it.
+    `quantity` is in the meter's parts (bytes of a gigabyte), and grows while the row waits; `batch`
+    is the event that carries it. `at` is when something was last added.
     """
 
-    key = models.CharField(max_length=200)
+    subscription = models.CharField(max_length=255)
+    since = models.DateTimeField()
     quantity = models.BigIntegerField()
     at = models.DateTimeField()
     batch = models.ForeignKey(
@@ -27,22 +30,24 @@ class Usage(TenantModel):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["brand", "key"], name="one_usage_per_key"),
+            models.UniqueConstraint(
+                fields=["brand", "subscription", "since"],
+                condition=Q(batch=None),
+                name="one_waiting_usage_per_hour",
+            ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="usage_is_something"),
-        ]
-        indexes: ClassVar = [
-            models.Index(fields=["brand"], condition=Q(batch=None), name="billing_usage_waiting")
         ]
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.quantity}"
+        return f"{self.since}: {self.quantity}"
 
 
 class UsageBatch(TenantModel):
     """One meter event at Stripe: the whole units that a brand's usage came to since the last one.
 
-    `rest` is what was too little for a unit; the next batch begins with it. `late` says that usage
-    of a period that was invoiced already is in it.
+    `rest` is what was too little for a unit; the subscription's next batch begins with it. `late`
+    says that usage of a period that was invoiced already is in it. A batch that Stripe refused has
+    no units: its reports wait again.
     """
 
     subscription = models.CharField(max_length=255)

@@ -1,8 +1,8 @@
 """Invoices as documents and as debts: draft, finalize, collect, retry, give up.
 
 amount_due is the total (documents.py) plus the customer's balance (negative: credit), never below
-zero. Whoever cares about the outcome (a subscription)
-registers in PAID or FAILED, so that nothing here knows about subscriptions.
+zero. Whoever cares about the outcome (a subscription) registers in PAID, FAILED or VOIDED, so that
+nothing here knows about subscriptions.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ FINALIZE_AFTER = 3600
 RETRY_AFTER_DAYS = (3, 5, 7)
 PAID: list[Callable[[Tx, Obj], None]] = []
 FAILED: list[Callable[[Tx, Obj], None]] = []
+VOIDED: list[Callable[[Tx, Obj], None]] = []
 
 
 def draft(
@@ -152,6 +153,8 @@ def void(tx: Tx, invoice: Obj, *, status: str = "void") -> Obj:
     tx.emit(
         {"void": "invoice.voided", "uncollectible": "invoice.marked_uncollectible"}[status], invoice
     )
+    for listener in VOIDED if status == "void" else ():
+        listener(tx, invoice)
     return invoice
 
 

@@ -324,6 +324,8 @@ def _failed(tx: Tx, invoice: Obj) -> None:
     subscription = tx.store.find(invoice["_subscription"]) if invoice["_subscription"] else None
     if subscription is None or subscription["status"] not in ("active", "past_due"):
         return
+    if invoice.get("_pending"):
+        return
     with tx.changing(subscription, UPDATED):
         subscription["status"] = "past_due"
     _set_delinquent(tx, subscription, delinquent=True)

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox.stripe import checkout_form, clock, html, paying, portal_page
+from sandbox.stripe import billing, checkout_form, clock, html, paying, portal_page
 from sandbox.stripe.api import Api
 from sandbox.stripe.context import Tx
 from sandbox.stripe.money import TIMES, display
@@ -41,6 +41,7 @@ class Pages:
             ("GET", "/portal/{id}", self.portal),
             ("POST", "/portal/{id}", self.use_portal),
             ("GET", "/invoice/{id}", self.invoice),
+            ("POST", "/invoice/{id}", self.pay_invoice),
             ("GET", "/invoice/{id}/pdf", self.invoice),
             ("GET", "/receipts/{id}", self.receipt),
         ]
@@ -148,7 +149,23 @@ class Pages:
             + html.rows(lines)
             + html.rows([(label, display(amount, currency)) for label, amount in sums])
         )
+        if invoice["status"] == "open":
+            body += html.form("", html.button("Pay with the card on file", name="pay", value="yes"))
         return html.page(self._base, "Invoice", html.panel("", body))
+
+    async def pay_invoice(self, request: Request) -> Response:
+        with self.api.store.transaction():
+            invoice = self._find(request, "invoice")
+            if invoice is None or invoice["status"] != "open":
+                return self._gone("There is nothing to pay here.")
+            tx, back = self._tx(), invoice["_hosted"]
+            method = billing.method_for(tx, invoice)
+            billing.collect(tx, invoice, method, automatic=False, return_url=back)
+            paying_by = billing.payment_of(tx, invoice)["payment"]["payment_intent"]
+            intent = tx.get("payment_intent", paying_by)
+        self.api.wake()
+        asks = intent["status"] == "requires_action"
+        return RedirectResponse(f"{self._base}/3ds/{intent['id']}" if asks else back, 303)
 
     async def receipt(self, request: Request) -> Response:
         charge = self._find(request, "charge")

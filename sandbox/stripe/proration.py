@@ -34,7 +34,8 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
         for entry in differences(tx, subscription, before, when, restart=restart):
             put_aside(tx, subscription, entry)
     if charged and (restart or behaviour == "always_invoice"):
-        return _invoice_now(tx, subscription, whole_period=restart, used=used)
+        pending = params.get("payment_behavior") == "pending_if_incomplete"
+        return _invoice_now(tx, subscription, whole_period=restart, used=used, pending=pending)
     for entry in used:
         put_aside(tx, subscription, entry, proration=False)
     return None
@@ -157,15 +158,18 @@ def _used(tx: Tx, subscription: Obj, before: list[Obj], *, restart: bool) -> lis
 
 
 def _invoice_now(
-    tx: Tx, subscription: Obj, *, whole_period: bool, used: list[Obj]
+    tx: Tx, subscription: Obj, *, whole_period: bool, used: list[Obj], pending: bool = False
 ) -> CardError | None:
+    """`pending`: nobody but the payer tries again, and a failure is no debt."""
     invoice = lifecycle.invoice_now(tx, subscription, whole_period=whole_period, used=used)
     if invoice is None:
         return None
     billing.finalize(tx, invoice)
     if invoice["status"] != "open" or invoice["collection_method"] != "charge_automatically":
         return None
-    return billing.collect(tx, invoice, billing.method_for(tx, invoice))
+    invoice["_pending"] = pending
+    method = billing.method_for(tx, invoice)
+    return billing.collect(tx, invoice, method, automatic=not pending)
 
 
 def _credit(tx: Tx, subscription: Obj, item: Obj, when: int) -> Obj:

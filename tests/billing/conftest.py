@@ -111,6 +111,17 @@ def catalog(db: None, stripe: Stripe) -> None:
     call_command("sync_catalog", verbosity=0, stdout=open_null())
 
 
+@pytest.fixture
+def metered(catalog: None, brand: Any, owner: Any, stripe: Stripe) -> Any:
+    """A brand that pays by the gigabyte."""
+    from billing import checkout
+
+    url = checkout.start(brand=brand, plan="vpn_metered", currency="usd", actor=owner)
+    assert stripe.pay(url).status_code == 303
+    stripe.deliver()
+    return brand
+
+
 def open_null() -> Any:
     import io
 

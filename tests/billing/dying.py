@@ -72,7 +72,8 @@ def attempt(database: str, operation: str, point: str) -> None:
     operations.execute(row)
 
 
-def main() -> None:
+def serve(work: Callable[..., None]) -> None:
+    """Fork for each line of JSON, do `work` with it, and answer how the child ended."""
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "saas.settings"
@@ -81,7 +82,7 @@ def main() -> None:
         case = json.loads(line)
         child = os.fork()
         if child == 0:
-            attempt(**case)
+            work(**case)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"RESULT {os.waitstatus_to_exitcode(status)}\n")
@@ -89,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(attempt)

@@ -58,7 +58,7 @@ def test_a_larger_plan_begins_at_once_and_costs_what_was_shown(
     assert shown.at_once
     assert shown.losses == []
     assert sum(line.amount.minor for line in shown.lines) == shown.today.minor > 0
-    assert changes.change(brand=brand, promise=shown.promise, actor=owner)
+    assert changes.change(brand=brand, promise=shown.promise, actor=owner) == "done"
     invoice = newest_invoice(stripe)
     assert (invoice["total"], invoice["status"]) == (shown.today.minor, "paid")
     assert plan_of(brand) == ("leads_scale", "month", 1)
@@ -76,7 +76,7 @@ def test_a_smaller_plan_waits_for_the_end_of_what_is_paid(
     assert shown.today == Money(0, "usd")
     assert ("leads", 250_000, 25_000) in [(x.name, x.before, x.after) for x in shown.losses]
     before = len(stripe.objects("invoices"))
-    assert not changes.change(brand=subscribed, promise=shown.promise, actor=owner)
+    assert changes.change(brand=subscribed, promise=shown.promise, actor=owner) == "planned"
     assert len(stripe.objects("invoices")) == before
     assert plan_of(subscribed) == ("leads_growth", "month", 1)
     with scope(subscribed):
@@ -156,11 +156,11 @@ def test_seats_up_at_once_and_down_with_the_period(
         rights = entitlements.of(brand.pk)
     assert (rights.members, rights.devices) == (4, 20)
     more = preview(brand, "vpn_team", seats=9)
-    assert changes.change(brand=brand, promise=more.promise, actor=owner)
+    assert changes.change(brand=brand, promise=more.promise, actor=owner) == "done"
     with scope(brand):
         assert entitlements.of(brand.pk).members == 9
     fewer = preview(brand, "vpn_team", seats=5)
-    assert not changes.change(brand=brand, promise=fewer.promise, actor=owner)
+    assert changes.change(brand=brand, promise=fewer.promise, actor=owner) == "planned"
     pass_days(stripe, time_machine, 31.5)
     assert plan_of(brand) == ("vpn_team", "month", 5)
     with scope(brand):
@@ -233,7 +233,7 @@ def test_a_change_that_only_our_look_missed_is_done(
 ) -> None:
     promise = preview(subscribed, "leads_scale").promise
     stripe.control("faults", {"match": "GET /v1/subscriptions/*", "kind": "drop"})
-    assert changes.change(brand=subscribed, promise=promise, actor=owner)
+    assert changes.change(brand=subscribed, promise=promise, actor=owner) == "done"
     stripe.control("faults", method="DELETE")
     stripe.deliver()
     assert plan_of(subscribed)[0] == "leads_scale"

@@ -28,6 +28,7 @@ from billing import (
     customers,
     gateway,
     operations,
+    pending,
     projection,
     promotions,
     schedules,
@@ -36,6 +37,7 @@ from billing import (
     usage,
 )
 from billing.models import BillingAccount, PromotionCode, StripeOperation, Subscription
+from saas.errors import Refused
 from saas.tenancy import everyone, scope
 from tests.billing.conftest import Stripe
 from tests.billing.dying import POINTS
@@ -205,7 +207,7 @@ def begin_meter(_: Stripe) -> StripeOperation:
 def begin_usage(stripe: Stripe) -> StripeOperation:
     brand, _ = with_subscription(stripe, "vpn_metered")
     with scope(brand):
-        usage.report(brand.pk, 3 * 10**9, "k")
+        usage.count({brand.pk: 3 * 10**9}, timezone.now())
         batch = usage.gather(brand.pk)
     assert batch is not None
     assert batch.operation is not None
@@ -222,6 +224,33 @@ def begin_change(stripe: Stripe) -> StripeOperation:
     agreed = promise(brand, "leads_growth")
     with scope(brand):
         return changes._begin_change(row, agreed)
+
+
+def begin_asking(stripe: Stripe) -> StripeOperation:
+    """A change whose card's bank wants to hear the payer, refused and asked for once more."""
+    brand, row = with_subscription(stripe)
+    where = "/v1/payment_methods/pm_card_authenticationRequired/attach"
+    with scope(brand):
+        customer = BillingAccount.objects.get().stripe_customer
+    card = gateway.write("post", where, {"customer": customer}, key=f"{row.stripe_id} card")
+    chosen = {"default_payment_method": card["id"]}
+    key = f"{row.stripe_id} default"
+    gateway.write("post", f"/v1/subscriptions/{row.stripe_id}", chosen, key=key)
+    agreed = promise(brand, "leads_growth")
+    with scope(brand):
+        change = changes._begin_change(row, agreed)
+    with pytest.raises(Refused):
+        operations.run(change)
+    with scope(brand):
+        return pending.begin(change)
+
+
+def begin_taking_back(stripe: Stripe) -> StripeOperation:
+    asked = begin_asking(stripe)
+    subscription = operations.run(asked)["id"]
+    projection.subscription(subscription)
+    with scope(asked.brand_id):
+        return pending.begin_taking_back(Subscription.objects.get())
 
 
 def begin_schedule(stripe: Stripe) -> StripeOperation:
@@ -279,6 +308,8 @@ BEGIN: dict[str, Callable[[Stripe], StripeOperation]] = {
     "meter.create": begin_meter,
     "meter.event": begin_usage,
     "subscription.change": begin_change,
+    "subscription.ask": begin_asking,
+    "invoice.void": begin_taking_back,
     "schedule.create": begin_schedule,
     "schedule.update": begin_phases,
     "schedule.release": begin_release,

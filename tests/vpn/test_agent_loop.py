@@ -9,61 +9,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from tests.vpn import words
+from tests.vpn.flight import Flight
 from vpn import access, devices
 from vpn.agent import x25519
-from vpn.agent.api import Api, ApiError, parse
-from vpn.agent.loop import Agent, backoff
-from vpn.agent.memory import MemoryDriver
+from vpn.agent.api import ApiError, parse
+from vpn.agent.loop import backoff
 from vpn.models import Server
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def fly(make_node, tmp_path):
-    """A node that is fresh (its key not told yet), its agent and driver; `faults` are answered
-    instead of Harbor's answers until they are used up."""
-
-    class Flight:
-        def __init__(self) -> None:
-            self.node = make_node(public_key="")
-            self.driver, self.clock, self.faults = MemoryDriver(), Clock(), []
-            self.calls: list[str] = []
-            self.agent = self.start()
-
-        def start(self) -> Agent:
-            api = Api("http://testserver", self.node.token, httpx.MockTransport(self.answer))
-            return Agent(api, self.driver, tmp_path, clock=self.clock)
-
-        def answer(self, request: httpx.Request) -> httpx.Response:
-            self.calls.append(request.url.path.rpartition("/")[2])
-            if self.faults:
-                fault = self.faults.pop(0)
-                if isinstance(fault, Exception):
-                    raise fault
-                return fault
-            # wait=0: the clock of these tests stands still.
-            path = f"{request.url.path}?wait=0"
-            kept = {
-                k: v for k, v in request.headers.items() if k in ("authorization", "if-none-match")
-            }
-            response = self.node.client.generic(
-                request.method, path, request.content, "application/json", headers=kept
-            )
-            return httpx.Response(
-                response.status_code, content=response.content, headers=dict(response.items())
-            )
-
-        def later(self, seconds: float = 31.0) -> None:
-            self.clock.now += seconds
-            self.agent.step()
-
-    return Flight()
+    return Flight(make_node(public_key=""), tmp_path)
 
 
 @pytest.fixture

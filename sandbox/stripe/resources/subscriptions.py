@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import billing, discounts, lifecycle, proration, refusals, taxes
+from sandbox.stripe import billing, discounts, lifecycle, pending, proration, refusals, taxes
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.periods import DAY
@@ -213,10 +213,21 @@ def set_quantity(item: Obj, entry: Obj) -> None:
 
 def apply(tx: Tx, subscription: Obj, params: Params) -> Obj:
     """`change`, undone when it isn't paid and the caller wants all or nothing."""
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        return pending.change(tx, subscription, params)
+    before = subscription["latest_invoice"]
     error = change(tx, subscription, params)
-    if error is not None and params.get("payment_behavior") == "error_if_incomplete":
-        raise refusals.undone(error)
+    if params.get("payment_behavior") == "error_if_incomplete":
+        made = subscription["latest_invoice"] != before
+        if error or (made and _asks_the_payer(tx, subscription)):
+            raise refusals.undone(error)
     return subscription
+
+
+def _asks_the_payer(tx: Tx, subscription: Obj) -> bool:
+    invoice = tx.get("invoice", subscription["latest_invoice"])
+    automatic = invoice["collection_method"] == "charge_automatically"
+    return bool(automatic and invoice["status"] == "open")
 
 
 def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
