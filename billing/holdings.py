@@ -18,7 +18,8 @@ def _account(brand_id: int) -> Iterator[dict[str, Any]]:
 
 
 def _subscriptions(brand_id: int) -> Iterator[dict[str, Any]]:
-    fields = ("plan", "status", "currency", "amount", "started_at", "ended_at", "card")
+    fields = ("plan", "status", "currency", "amount", "started_at", "trial_ends_at")
+    fields += ("ended_at", "card")
     yield from privacy.pages(brand_id, Subscription.objects.all, *fields)
 
 
