@@ -2,8 +2,8 @@
 
 What gives at least as much happens at once: the rest of the period is settled today. What takes
 something away, or shortens the interval, waits for the end of the period that is paid for, in a
-schedule at Stripe. The currency stays that of the subscription. On trial nothing is paid for yet, so
-every change is at once, and only to a plan that can be tried.
+schedule at Stripe. The currency stays that of the subscription. On trial nothing is paid for yet,
+so every change is at once, and only to a plan that can be tried.
 
 A preview is a signed promise: `change` sends the same items with the same proration date, so Stripe
 charges what it said, to the minor unit.
@@ -134,8 +134,8 @@ def preview(
     """Ask Stripe what a change would cost; call outside of any scope. Changes nothing.
 
     `code` is a promotion code that the person typed. Raises Refused("no_subscription" |
-    "unknown_plan" | "no_change" | "ending" | "planned" | "not_on_trial" | "unknown_code"), Retryable,
-    Misconfigured.
+    "unknown_plan" | "no_change" | "ending" | "planned" | "not_on_trial" | "unknown_code"),
+    Retryable, Misconfigured.
     """
     row, before, after = _wanted(brand, plan, interval, seats)
     subscription = gateway.get(f"/v1/subscriptions/{row.stripe_id}")

@@ -49,12 +49,7 @@ def start(
     "trial_used" | "other_choice": clicks on other plans kept coming), Retryable when Stripe doesn't
     answer, Misconfigured when the catalog isn't at Stripe.
     """
-    chosen = catalog.offer(plan, interval, currency, seats)
-    if chosen is None:
-        raise Refused("unknown_plan", "This plan isn't for sale like this.")
-    if trial:
-        card_trials.require(brand.pk, actor, chosen.plan)
-        chosen = replace(chosen, trial_of=actor.pk)
+    chosen = _offer(catalog.offer(plan, interval, currency, seats), brand, actor, trial=trial)
     customer = customers.ensure(brand.pk)
     _learn_of_subscriptions(customer)
     items = line_items(chosen)
@@ -72,6 +67,15 @@ def start(
         if _is_of(mine, chosen):
             return str(operations.run(mine.operation)["url"])
     raise Refused("other_choice", "Another plan was chosen in the same moment. Choose again.")
+
+
+def _offer(found: Offer | None, brand: Brand, actor: User, *, trial: bool) -> Offer:
+    if found is None:
+        raise Refused("unknown_plan", "This plan isn't for sale like this.")
+    if not trial:
+        return found
+    card_trials.require(brand.pk, actor, found.plan)
+    return replace(found, trial_of=actor.pk)
 
 
 def refuse_when_subscribed() -> None:

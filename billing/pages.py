@@ -143,8 +143,9 @@ def confirmation(brand_id: int, session: str) -> dict[str, Any]:
 
 def _promise(trial: Subscription) -> str:
     """What was agreed to with a trial with a card."""
+    day = date_format(trial.trial_ends_at, "j F Y") if trial.trial_ends_at else ""
     return (
         "Everything in the plan is switched on, and nothing was charged. Your trial ends on "
-        f"{date_format(trial.trial_ends_at, 'j F Y')}; then {trial.price} before tax is charged"
+        f"{day}; then {trial.price} before tax is charged"
         f" to your {trial.card or 'card'}, unless you cancel before."
     )

@@ -1,4 +1,4 @@
-"""Reminders before a trial with a card is charged: the day, the card, and the amount as Stripe says.
+"""Reminders before a trial with a card is charged: the day, the card, and Stripe's amount.
 
 Stripe's event `customer.subscription.trial_will_end` is not needed for it: it may be lost, and
 comes once. The clock and the row decide.

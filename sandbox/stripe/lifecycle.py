@@ -132,9 +132,10 @@ def turn(tx: Tx, subscription: Obj) -> None:
 @on_timer("subscription.notice")
 def notify_trial_end(tx: Tx, subscription: Obj) -> None:
     """Once for an end: three days before it, or at once when there are fewer left."""
-    if subscription["status"] != "trialing" or subscription.get("_told") == subscription["trial_end"]:
+    end = subscription["trial_end"]
+    if subscription["status"] != "trialing" or subscription.get("_told") == end:
         return
-    subscription["_told"] = subscription["trial_end"]
+    subscription["_told"] = end
     tx.store.save(subscription)
     tx.emit("customer.subscription.trial_will_end", subscription)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from auditlog.models import LogEntry
@@ -13,7 +14,7 @@ from accounts import privacy
 from billing import checkout, entitlements, gateway, projection
 from billing.models import BillingAccount, CardTrial, Checkout, Subscription
 from saas.errors import Refused
-from saas.tenancy import scope
+from saas.tenancy import everyone, scope
 from tests.billing.conftest import DECLINED, GOOD, Stripe, card, pass_days
 from tests.billing.trying import (
     account,
@@ -66,14 +67,14 @@ def test_a_trial_has_the_plan_s_rights_and_charges_nothing(
     day = f"{row(brand).trial_ends_at:%-d %B %Y}"
     ended = words(customer, back)
     assert "Your trial of Growth has begun" in ended
-    assert f"Your trial ends on {day}; then $149.00 before tax is charged to Visa ending" in ended
+    assert f"Your trial ends on {day}; then $149.00 before tax is charged to your Visa" in ended
     shown = words(customer, f"/b/{brand.slug}/billing/")
     assert f"<dt>Trial ends</dt><dd>{day}" in shown
     assert f"<dt>First charge</dt><dd>$149.00 on {day}" in shown
     assert "you are charged nothing" in shown
     home = words(customer, f"/b/{brand.slug}/")
     assert f"Your trial ends on {day.rsplit(' ', 1)[0]}; then $149.00 before tax is charged" in home
-    assert stripe.control("violations") == {"violations": []}
+    assert stripe.control("violations") == []
 
 
 def test_the_pages_offer_it_to_whom_it_is_open(
@@ -151,7 +152,7 @@ def test_two_brands_of_a_person_get_one_trial_with_any_cards(
 ) -> None:
     further = make_brand(owner=owner)
     pages = [open_trial(brand, owner), open_trial(further, owner)]
-    for number, url in enumerate(pages):
+    for number, url in enumerate(pages, 1):
         assert stripe.pay(url, card=card(number)).status_code == 303
     settle(stripe)
     assert refusals(brand, further) == ["", "person"]
@@ -190,6 +191,7 @@ def test_a_card_has_one_trial_whoever_uses_it(
     stripe.pay(url)
     settle(stripe)
     assert account(theirs) == ("leads_growth", "active")
+    client = client_for(other)  # the session of before is over
     assert "already had a trial" not in words(client, f"/b/{theirs.slug}/billing/")
 
 
@@ -248,7 +250,9 @@ def test_neither_leaving_nor_erasing_brings_a_second_one(
     further = make_brand(owner=owner)
     with pytest.raises(Refused, match="already had a trial"):
         open_trial(further, owner)
-    owner.delete()
+    with everyone("test"):
+        further.delete()
+        owner.delete()
     [grant] = CardTrial.objects.all()
     assert (grant.person_id, grant.of_brand_id, grant.subscription) == (None, None, subscription)
     newcomer = make_user()
@@ -347,4 +351,4 @@ def test_another_brand_s_session_says_nothing(
     assert "We don't know this payment" in words(
         client, f"/b/{theirs.slug}/billing/return/?session={session}"
     )
-    assert client.get(back.partition("8000")[2]).status_code == 404
+    assert client.get(urlsplit(back).path).status_code == 404
