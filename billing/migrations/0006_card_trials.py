@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='subscription',
             name='trial_refused',
-            field=models.CharField(blank=True, choices=[('brand', 'This brand has already had a trial with a card.'), ('person', 'You have already had a trial with a card.'), ('card', 'This card has already had a trial.')], db_default='', default='', max_length=6),
+            field=models.CharField(blank=True, choices=[('brand', 'This brand has already had a trial with a card'), ('person', 'You have already had a trial with a card'), ('card', 'This card has already had a trial')], db_default='', default='', max_length=6),
         ),
         migrations.AddField(
             model_name='subscriptionevent',
@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='subscriptionevent',
             name='trial_refused',
-            field=models.CharField(blank=True, choices=[('brand', 'This brand has already had a trial with a card.'), ('person', 'You have already had a trial with a card.'), ('card', 'This card has already had a trial.')], db_default='', default='', max_length=6),
+            field=models.CharField(blank=True, choices=[('brand', 'This brand has already had a trial with a card'), ('person', 'You have already had a trial with a card'), ('card', 'This card has already had a trial')], db_default='', default='', max_length=6),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='subscription',

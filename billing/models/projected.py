@@ -30,9 +30,9 @@ class Subscription(TenantModel):
     class TrialUsed(models.TextChoices):
         """Whose trial it was that a second one was refused for."""
 
-        BRAND = "brand", "This brand has already had a trial with a card."
-        PERSON = "person", "You have already had a trial with a card."
-        CARD = "card", "This card has already had a trial."
+        BRAND = "brand", "This brand has already had a trial with a card"
+        PERSON = "person", "You have already had a trial with a card"
+        CARD = "card", "This card has already had a trial"
 
     stripe_id = models.CharField(max_length=255, unique=True)
     status = models.CharField(max_length=32)
