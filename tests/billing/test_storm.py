@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from accounts.models import Mail
 from billing import catalog, checkout, gateway, inbox, operations
-from billing.models import Invoice, StripeInbox, StripeOperation, Subscription
+from billing.models import CardTrial, Invoice, StripeInbox, StripeOperation, Subscription
 from saas.tenancy import everyone, scope
 from tests.billing.conftest import Stripe, card, open_null, send
 from tests.billing.signing import sign
@@ -76,6 +76,8 @@ def subscribe(stripe: Stripe, dice: random.Random) -> list[Any]:
 def live_a_year(stripe: Stripe, dice: random.Random) -> Iterator[list[dict[str, Any]]]:
     """Let a year go by in which people change their minds at Stripe; yield each step's deliveries,
     a part of them some steps late."""
+    yield stripe.pending()  # how it began is known before any trial ends
+    inbox.drain(seconds=60)
     late: list[list[dict[str, Any]]] = [[] for _ in range(STEPS + 3)]
     for step in range(STEPS):
         for held in stripe.objects("subscriptions", status="active"):
@@ -192,6 +194,7 @@ def test_the_projection_ends_where_stripe_is(
         sent |= {one["event"] for one in deliveries}
         rain(deliveries, dice, workers, live_db.name)
     assert len(sent) > CUSTOMERS * 30
+    assert CardTrial.objects.exists()
     for one in workers:
         one.kill()
         one.wait()
