@@ -19,6 +19,7 @@ from accounts.models import User
 from billing import inbox, operations, promotions
 from billing.models import (
     BillingAccount,
+    CardTrial,
     Checkout,
     Invoice,
     PromotionCode,
@@ -53,6 +54,15 @@ class BillingAccountAdmin(ReadOnly):
     list_filter = ("standing", "plan")
     search_fields = ("brand__name", "brand__slug", "stripe_customer")
     list_select_related = ("brand",)
+
+
+@admin.register(CardTrial)
+class CardTrialAdmin(ReadOnly):
+    """Whose trial with a card was used: support looks here when one was refused."""
+
+    list_display = ("subscription", "person", "of_brand", "started_at")
+    search_fields = ("subscription", "person__email", "of_brand__name")
+    list_select_related = ("person", "of_brand")
 
 
 @admin.register(Subscription)

@@ -22,6 +22,7 @@ CURRENCIES = ("usd", "eur", "gbp", "jpy")
 Interval = Literal["month", "year"]
 INTERVALS: tuple[Interval, ...] = ("month", "year")
 MONTHS_PAID_A_YEAR = 10  # two months are free
+CARD_TRIAL_DAYS = 7
 PRODUCTS = {
     "trial": "Free trial",
     "leads": "Leads, with VPN devices for the team",
@@ -71,6 +72,7 @@ class Plan:
     """One thing a brand can be on. `prices` are per month; a plan without any can't be bought.
 
     `features` are true of every plan of the product: plans differ in what `limits` enforces alone.
+    `trial_days` of it are free to try with a card (billing.card_trials); 0: it can't be tried.
     """
 
     key: str
@@ -84,6 +86,7 @@ class Plan:
     metered: Metered | None = None
     version: int = 1
     highlighted: bool = False
+    trial_days: int = 0
 
     @property
     def product_name(self) -> str:
@@ -133,12 +136,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a brand buys: a plan, for how long at a time, in which currency, how many seats."""
+    """What a brand buys: a plan, for how long at a time, in which currency, how many seats.
+
+    `trial_of` is the user whose trial with a card it begins with; None: it is paid from the start.
+    """
 
     plan: Plan
     interval: Interval = "month"
     currency: str = DEFAULT_CURRENCY
     seats: int = 1
+    trial_of: int | None = None
 
     @property
     def amount(self) -> int:
@@ -184,6 +191,7 @@ PLANS: dict[str, Plan] = {
             limits=Limits(leads=25_000, connections=1, devices=2, members=3, history_days=90),
             features=("Search by e-mail, name and company",),
             prices={"usd": 4_900, "eur": 4_500, "gbp": 3_900, "jpy": 7_200},
+            trial_days=CARD_TRIAL_DAYS,
         ),
         Plan(
             key="leads_growth",
@@ -193,6 +201,7 @@ PLANS: dict[str, Plan] = {
             limits=Limits(leads=250_000, connections=1, devices=5, members=10, history_days=365),
             features=("Everything in Starter",),
             prices={"usd": 14_900, "eur": 13_900, "gbp": 11_900, "jpy": 22_000},
+            trial_days=CARD_TRIAL_DAYS,
             highlighted=True,
         ),
         Plan(
@@ -214,6 +223,7 @@ PLANS: dict[str, Plan] = {
             limits=Limits(leads=250_000, connections=1, devices=50, members=10, history_days=365),
             features=("Everything in Growth", "WireGuard on every system"),
             prices={"usd": 17_900, "eur": 16_900, "gbp": 14_500, "jpy": 26_500},
+            trial_days=CARD_TRIAL_DAYS,
         ),
         Plan(
             key="vpn_solo",
@@ -223,6 +233,7 @@ PLANS: dict[str, Plan] = {
             limits=Limits(leads=0, connections=0, devices=3, members=1, history_days=0),
             features=("WireGuard on every system",),
             prices={"usd": 900, "eur": 900, "gbp": 700, "jpy": 1_300},
+            trial_days=CARD_TRIAL_DAYS,
         ),
         Plan(
             key="vpn_team",

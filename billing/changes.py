@@ -3,7 +3,8 @@
 What gives at least as much happens at once: the rest of the period is settled today. What takes
 something away, or shortens the interval, waits for the end of the period that is paid for, in a
 schedule at Stripe. The currency stays that of the subscription. When the card's bank wants to hear
-the payer first, the change waits for that (billing.pending).
+the payer first, the change waits for that (billing.pending). On trial nothing is paid for yet, so
+every change is at once, and only to a plan that can be tried.
 
 A preview is a signed promise: `change` sends the same items with the same proration date, so Stripe
 charges what it said, to the minor unit.
@@ -138,8 +139,8 @@ def preview(
     what was used of a metered plan so far, for the change settles it.
 
     `code` is a promotion code that the person typed. Raises Refused("no_subscription" |
-    "unknown_plan" | "no_change" | "ending" | "planned" | "unknown_code"), Retryable,
-    Misconfigured.
+    "unknown_plan" | "no_change" | "ending" | "planned" | "not_on_trial" | "unknown_code"),
+    Retryable, Misconfigured.
     """
     row, before, after = _wanted(brand, plan, interval, seats)
     if before.plan.metered:
@@ -148,7 +149,7 @@ def preview(
     items = _items(subscription, after)
     found = promotions.find(code) if code else None
     kept, discounts = _discounts(subscription, found)
-    later = waits(before, after)
+    later = waits(before, after) and not row.on_trial
     now = int(timezone.now().timestamp())
     asked = {"subscription": row.stripe_id, "discounts": discounts}
     settled = None if later else _settled(asked, items, now)
@@ -181,7 +182,7 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
     row, before, after = _wanted(brand, agreed["plan"], agreed["interval"], agreed["seats"])
     if (row.stripe_id, row.version) != (agreed["subscription"], agreed["version"]):
         raise Refused("out_of_date", "Your plan changed meanwhile. Look at the change again.")
-    later = waits(before, after)
+    later = waits(before, after) and not row.on_trial
     with scope(brand):
         standing.locked(brand.pk)
         operation = schedules.begin(row, agreed) if later else _begin_change(row, agreed)
@@ -275,6 +276,9 @@ def _wanted(
         raise Refused("unknown_plan", "This plan isn't for sale like this.")
     if before == after:
         raise Refused("no_change", "This is your plan already.")
+    if row.on_trial and not after.plan.trial_days:
+        words = f"{after.plan.name} can't be tried. Change to it when your trial is over."
+        raise Refused("not_on_trial", words)
     return row, before, after
 
 

@@ -8,6 +8,7 @@ own pages would leave).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Brand, User
-from billing import catalog, customers, gateway, operations, projection, standing
+from billing import card_trials, catalog, customers, gateway, operations, projection, standing
 from billing.catalog import Offer
 from billing.models import LIVE_STATUSES, BillingAccount, Checkout, StripeOperation, Subscription
 from saas import audit
@@ -36,17 +37,19 @@ def start(
     actor: User,
     interval: str = "month",
     seats: int | None = None,
+    trial: bool = False,
 ) -> str:
     """Return the address of Stripe's payment page for this plan; call outside of any scope.
 
+    With `trial` it begins with the plan's free days, of the brand and of `actor`, who may have but
+    one (billing.card_trials).
+
     Safe to repeat and to race: of clicks on different plans the last one's session stays open, and
     no click is answered with another plan's. Raises Refused("unknown_plan" | "already_subscribed" |
-    "other_choice": clicks on other plans kept coming), Retryable when Stripe doesn't answer,
-    Misconfigured when the catalog isn't at Stripe.
+    "trial_used" | "other_choice": clicks on other plans kept coming), Retryable when Stripe doesn't
+    answer, Misconfigured when the catalog isn't at Stripe.
     """
-    chosen = catalog.offer(plan, interval, currency, seats)
-    if chosen is None:
-        raise Refused("unknown_plan", "This plan isn't for sale like this.")
+    chosen = _offer(catalog.offer(plan, interval, currency, seats), brand, actor, trial=trial)
     customer = customers.ensure(brand.pk)
     _learn_of_subscriptions(customer)
     items = line_items(chosen)
@@ -64,6 +67,15 @@ def start(
         if _is_of(mine, chosen):
             return str(operations.run(mine.operation)["url"])
     raise Refused("other_choice", "Another plan was chosen in the same moment. Choose again.")
+
+
+def _offer(found: Offer | None, brand: Brand, actor: User, *, trial: bool) -> Offer:
+    if found is None:
+        raise Refused("unknown_plan", "This plan isn't for sale like this.")
+    if not trial:
+        return found
+    card_trials.require(brand.pk, actor, found.plan)
+    return replace(found, trial_of=actor.pk)
 
 
 def refuse_when_subscribed() -> None:
@@ -87,7 +99,8 @@ def _open(brand_id: int) -> Checkout | None:
 
 def _is_of(checkout: Checkout, chosen: Offer) -> bool:
     about = (checkout.plan, checkout.interval, checkout.currency, checkout.seats)
-    return about == (chosen.plan.key, chosen.interval, chosen.currency, chosen.seats)
+    wanted = (chosen.plan.key, chosen.interval, chosen.currency, chosen.seats)
+    return (*about, checkout.trial_of_id) == (*wanted, chosen.trial_of)
 
 
 def _settle(checkout: Checkout, keep: Offer) -> None:
@@ -142,6 +155,8 @@ def _begin(brand: Brand, chosen: Offer, customer: str, items: list[dict[str, Any
         "success_url": _page("billing:return", brand) + "?session={CHECKOUT_SESSION_ID}",
         "cancel_url": _page("billing:subscribe", brand) + "?left=1",
     }
+    if chosen.trial_of:
+        params |= card_trials.terms(chosen.plan, chosen.trial_of, about)
     if chosen.currency != catalog.DEFAULT_CURRENCY:
         params["currency"] = chosen.currency
     operation = operations.begin(
@@ -152,6 +167,7 @@ def _begin(brand: Brand, chosen: Offer, customer: str, items: list[dict[str, Any
         interval=chosen.interval,
         seats=chosen.seats,
         currency=chosen.currency,
+        trial_of_id=chosen.trial_of,
         operation=operation,
         expires_at=now + SESSION_LIFE,
     )
@@ -172,12 +188,12 @@ def refresh(session_id: str) -> bool:
     )
     if brand_id is None:
         return False
+    subscription = projection.reference(session.get("subscription"))
     with scope(brand_id):
         # A session leaves "open" once and for good, so an older answer can't undo a newer one.
         if session["status"] in (State.COMPLETE, State.EXPIRED):
             opened = Checkout.objects.filter(session=session_id, state=State.OPEN)
-            opened.update(state=session["status"])
-    subscription = projection.reference(session.get("subscription"))
+            opened.update(state=session["status"], subscription=subscription)
     return projection.subscription(subscription) if subscription else True
 
 

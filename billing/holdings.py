@@ -18,8 +18,9 @@ def _account(brand_id: int) -> Iterator[dict[str, Any]]:
 
 
 def _subscriptions(brand_id: int) -> Iterator[dict[str, Any]]:
-    fields = ("plan", "status", "currency", "amount", "started_at", "ended_at", "card")
-    yield from privacy.pages(brand_id, Subscription.objects.all, *fields)
+    terms = ("plan", "status", "currency", "amount", "card")
+    times = ("started_at", "trial_ends_at", "ended_at")
+    yield from privacy.pages(brand_id, Subscription.objects.all, *terms, *times)
 
 
 def _invoices(brand_id: int) -> Iterator[dict[str, Any]]:

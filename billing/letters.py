@@ -10,7 +10,9 @@ from django.urls import reverse
 from accounts import mail
 from accounts.models import Brand, Membership
 from accounts.roles import Permission, Role, allows
-from billing.models import BillingAccount
+from billing import catalog
+from billing.models import BillingAccount, Invoice, Subscription
+from saas.money import Money
 
 MAY_PAY = [role for role in Role if allows(role, Permission.MANAGE_BILLING)]
 
@@ -28,6 +30,32 @@ def trial_ends(account: BillingAccount) -> None:
 def trial_over(account: BillingAccount) -> None:
     """Tell everyone who can pay for the brand that the trial is over, and what stays."""
     _tell(account, "mail/trial_over", "billing:subscribe", used=account.leads_used)
+
+
+def trial_charges(account: BillingAccount, row: Subscription, charge: Money) -> None:
+    """Remind everyone who can pay of a trial's end, and what is charged then, and to which card."""
+    _tell(
+        account,
+        "mail/trial_charges",
+        "billing:overview",
+        plan=catalog.plan(row.plan).name,
+        ends_at=row.trial_ends_at,
+        charge=charge,
+        card=row.card,
+    )
+
+
+def trial_paid(account: BillingAccount, row: Subscription, invoice: Invoice) -> None:
+    """Tell everyone who can pay that the trial is over and the plan was paid for the first time."""
+    _tell(
+        account,
+        "mail/trial_paid",
+        "billing:overview",
+        plan=catalog.plan(row.plan).name,
+        charge=Money(invoice.amount_paid, invoice.currency),
+        card=row.card,
+        until=row.current_period_end,
+    )
 
 
 def _tell(account: BillingAccount, template: str, page: str, **context: Any) -> None:

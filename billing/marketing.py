@@ -26,4 +26,5 @@ def _offer(request: HttpRequest) -> dict[str, Any]:
     return choice(request) | {
         "trial": catalog.plan(catalog.TRIAL),
         "trial_days": catalog.TRIAL_LENGTH.days,
+        "trial_open": True,  # the one with a card, as far as we know a stranger
     }

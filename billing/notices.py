@@ -61,4 +61,5 @@ def card(request: BrandRequest) -> dict[str, Any] | None:
         "rights": rights,
         "brand": request.brand,
         "ends": subscription.current_period_end if subscription and ending else None,
+        "trial": subscription if subscription and subscription.on_trial else None,
     }

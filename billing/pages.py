@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.formats import date_format
+
 from accounts.models import Membership
-from billing import catalog, changes, entitlements, pending, subscriptions, usage
+from billing import (
+    card_trials,
+    catalog,
+    changes,
+    entitlements,
+    pending,
+    subscriptions,
+    usage,
+)
 from billing.entitlements import Entitlements
 from billing.models import Checkout, Invoice, Subscription
 from saas.money import Money
@@ -67,6 +77,7 @@ def overview(brand_id: int) -> dict[str, Any]:
         "invoices": _invoices(),
         "ending": ending,
         "on_its_way": ending != known,
+        "refused": None if subscription else card_trials.last_refused(),
         "held": _held(brand_id) if subscription and not ending else {},
     }
 
@@ -110,15 +121,40 @@ def _invoices() -> list[dict[str, Any]]:
 
 
 def confirmation(brand_id: int, session: str) -> dict[str, Any]:
-    """Return how far a payment is: "done", "waiting", "left" or "unknown", and the plan bought."""
+    """Return how far a payment is: "done", "refused" (a second trial), "waiting", "left" or
+    "unknown", and the plan bought."""
     checkout = Checkout.objects.filter(session=session).first()
     rights = entitlements.of(brand_id)
     plan = catalog.PLANS.get(checkout.plan) if checkout else None
     live = subscriptions.live()
-    if live and rights.live and (checkout is None or checkout.state == Checkout.State.COMPLETE):
+    refused = None
+    if checkout and checkout.subscription:
+        bought = Subscription.objects.filter(stripe_id=checkout.subscription)
+        refused = bought.exclude(trial_refused="").first()
+    if refused:
+        state = "refused"
+    elif live and rights.live and (checkout is None or checkout.state == Checkout.State.COMPLETE):
         state = "done"
     elif checkout is None:
         state = "unknown"
     else:
         state = "left" if checkout.state == Checkout.State.EXPIRED else "waiting"
-    return {"state": state, "plan": plan, "rights": rights, "session": session}
+    return {
+        "state": state,
+        "plan": plan,
+        "rights": rights,
+        "session": session,
+        "subscription": live,
+        "trial_words": _promise(live) if live and live.on_trial else "",
+        "refused": refused,
+    }
+
+
+def _promise(trial: Subscription) -> str:
+    """What was agreed to with a trial with a card."""
+    day = date_format(trial.trial_ends_at, "j F Y") if trial.trial_ends_at else ""
+    return (
+        "Everything in the plan is switched on, and nothing was charged. Your trial ends on "
+        f"{day}; then {trial.price} before tax is charged"
+        f" to your {trial.card or 'card'}, unless you cancel before."
+    )

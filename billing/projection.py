@@ -16,7 +16,7 @@ import structlog
 from django.db import connection, models
 from django.utils import timezone
 
-from billing import catalog, gateway, standing
+from billing import card_trials, catalog, gateway, standing
 from billing.models import LIVE_STATUSES, BillingAccount, Invoice, Subscription
 from saas import audit
 from saas.errors import Misconfigured
@@ -82,8 +82,10 @@ def write_subscription(account: BillingAccount, found: gateway.Object, number: i
     for name, value in _subscription_fields(found, row, now).items():
         setattr(row, name, value)
     row.version = number
+    card_trials.judge(account, row, found.get("metadata") or {}, card_of(found))
     _make_room(row)
     row.save()
+    card_trials.convert(account, row)
     standing.settle(account, now=now, reason=f"subscription {row.stripe_id} is {row.status}")
 
 
@@ -105,11 +107,19 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
         **_planned(found),
         **_pending(found),
         "discount": ", ".join(_discounts(found))[:120],
+        **_trial(found, row),
         "past_due_since": (row.past_due_since or now) if past_due else None,
         "started_at": moment(found.get("start_date") or found["created"]),
         "ended_at": moment(found.get("ended_at")),
-        "card": _card(found),
+        "card": _name_of(card_of(found)),
     }
+
+
+def _trial(found: gateway.Object, row: Subscription) -> dict[str, Any]:
+    """The trial's end; one that moves is announced anew."""
+    ends = moment(found.get("trial_end"))
+    told = row.trial_announced if ends == row.trial_ends_at else None
+    return {"trial_ends_at": ends, "trial_announced": told}
 
 
 def _of_period(which: str, item: gateway.Object, found: gateway.Object) -> int | None:
@@ -204,6 +214,8 @@ def _make_room(row: Subscription) -> None:
     second.duplicate = True
     if second is other:
         other.save(update_fields=["duplicate"])
+    else:
+        card_trials.give_back(second)
     subscriptions.begin_cancel_duplicate(second)
     log.error("billing.duplicate_subscription", kept=first.stripe_id, cancelled=second.stripe_id)
     audit.record(
@@ -224,8 +236,8 @@ def plan_of(price: Mapping[str, Any]) -> str:
     return plan.key
 
 
-def _card(found: gateway.Object) -> str:
-    """What to call the card that will be charged: the subscription's, else the customer's."""
+def card_of(found: gateway.Object) -> gateway.Object:
+    """The card that will be charged: the subscription's, else the customer's; empty for none."""
     customer = found.get("customer")
     settings = customer.get("invoice_settings") if isinstance(customer, dict) else None
     for method in (
@@ -234,9 +246,15 @@ def _card(found: gateway.Object) -> str:
     ):
         card = method.get("card") if isinstance(method, dict) else None
         if card:
-            brand = str(card.get("brand", "card")).replace("_", " ").title()
-            return f"{brand} ending in {card.get('last4', '')}"[:60]
-    return ""
+            return dict(card)
+    return {}
+
+
+def _name_of(card: Mapping[str, Any]) -> str:
+    if not card:
+        return ""
+    brand = str(card.get("brand", "card")).replace("_", " ").title()
+    return f"{brand} ending in {card.get('last4', '')}"[:60]
 
 
 def invoice(stripe_id: str) -> bool:
@@ -252,8 +270,11 @@ def invoice(stripe_id: str) -> bool:
     if brand_id is None:
         return False
     with scope(brand_id):
-        standing.locked(brand_id)
-        _write(Invoice, found["id"], _invoice_fields(found), number)
+        account = standing.locked(brand_id)
+        _write(Invoice, found["id"], fields := _invoice_fields(found), number)
+        paid_for = Subscription.objects.filter(stripe_id=fields["subscription"]).first()
+        if paid_for:
+            card_trials.convert(account, paid_for)
     return True
 
 

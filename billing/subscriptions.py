@@ -108,6 +108,16 @@ def begin_cancel_duplicate(row: Subscription) -> StripeOperation:
     )
 
 
+def begin_cancel_trial(row: Subscription) -> StripeOperation:
+    """Write the intent to end a trial at once, in the caller's transaction: nothing was paid, so
+    nothing is billed or credited. A worker carries it out."""
+    operation = operations.begin(
+        CANCEL_NOW, subject=row.stripe_id, params={"_subscription": row.stripe_id}
+    )
+    operations.soon(operation)
+    return operation
+
+
 def _fetch(operation: StripeOperation) -> gateway.Object:
     return gateway.get(f"/v1/subscriptions/{operation.params['_subscription']}")
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from billing import checkout, inbox, operations, renewals, standing, trials, usage
+from billing import (
+    checkout,
+    inbox,
+    operations,
+    renewals,
+    standing,
+    trial_reminders,
+    trials,
+    usage,
+)
 from billing.models import StripeOperation
 from saas.jobs import job
 from saas.tenancy import everyone
@@ -71,7 +80,7 @@ def sweep_standing() -> None:
     """End trials and grace periods that ran out, and forgotten checkouts."""
     with job("billing.standing.sweep") as trace:
         moved = standing.sweep()
-        told = trials.announce()
+        told = trials.announce() + trial_reminders.announce()
         asked = checkout.sweep()
         trace.note(f"{moved} accounts moved, {told} reminded, {asked} checkouts asked about")
 

@@ -6,9 +6,10 @@ has a plan.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Brand, User
@@ -48,15 +49,17 @@ def announce(limit: int = 500) -> int:
     for days in sorted(ANNOUNCED):
         now = timezone.now()
         with everyone("trials that end soon"):
-            ending = BillingAccount.objects.filter(
-                standing=Standing.TRIALING,
-                trial_ends_at__gt=now,
-                trial_ends_at__lte=now + timedelta(days=days),
-            )
-            due = ending.filter(Q(trial_announced=None) | Q(trial_announced__gt=days))
+            due = nearing(BillingAccount.objects.filter(standing=Standing.TRIALING), days, now)
             brands = list(due.values_list("brand_id", flat=True)[:limit])
         told += sum(_announce(brand_id, days) for brand_id in brands)
     return told
+
+
+def nearing(rows: QuerySet[Any], days: int, now: datetime) -> QuerySet[Any]:
+    """Return the rows whose trial ends within so many days, and of which nobody was told yet."""
+    until = now + timedelta(days=days)
+    ending = rows.filter(trial_ends_at__gt=now, trial_ends_at__lte=until)
+    return ending.filter(Q(trial_announced=None) | Q(trial_announced__gt=days))
 
 
 def _announce(brand_id: int, days: int) -> bool:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import Brand
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
-from billing import catalog, changes, checkout, currencies, pages, subscriptions
+from billing import card_trials, catalog, changes, checkout, currencies, pages, subscriptions
 from saas.celery import wake
 from saas.errors import Misconfigured, Refused, Retryable
 from saas.tenancy import scope
@@ -99,7 +99,11 @@ def subscribe(request: BrandRequest) -> HttpResponse:
     if subscriptions.live():
         return redirect("billing:overview", slug=request.brand.slug)
     context = pages.overview(request.brand.pk) | choice(request)
-    return render(request, "billing/subscribe.html", {**context, "left": "left" in request.GET})
+    context |= {
+        "left": "left" in request.GET,
+        "trial_open": card_trials.is_open(request.brand.pk, request.user),
+    }
+    return render(request, "billing/subscribe.html", context)
 
 
 def choice(request: HttpRequest) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def start_checkout(request: BrandRequest) -> HttpResponse:
         currency=currency_of(request.POST.get("currency"), request),
         interval=request.POST.get("interval", "month"),
         seats=_number(request.POST.get("seats")),
+        trial="trial" in request.POST,
         actor=request.user,
     )
     return HttpResponseRedirect(url, status=303)
@@ -225,10 +230,15 @@ def open_portal(request: BrandRequest) -> HttpResponse:
 @requires(Permission.MANAGE_BILLING, scoped=False)
 @tells_refusals(CANCELS_LATER)
 def cancel(request: BrandRequest) -> HttpResponse:
-    """End the subscription with its period."""
+    """End the subscription with its period, or its trial."""
     reason = request.POST.get("reason", "").replace("\x00", "")[:200]
     subscriptions.cancel(brand=_brand(request), actor=request.user, reason=reason)
-    messages.success(request, "Your plan ends with the period you have paid for.")
+    with scope(request.brand.pk):
+        row = subscriptions.live()
+    words = "Your plan ends with the period you have paid for."
+    if row and row.on_trial:
+        words = "Your plan ends with its trial. You are charged nothing."
+    messages.success(request, words)
     return redirect("billing:overview", slug=request.brand.slug)
 
 

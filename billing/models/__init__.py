@@ -1,6 +1,6 @@
 """Billing's rows: a brand's account, what we know of Stripe, asked it and were told."""
 
-from billing.models.account import BillingAccount, Standing, Trial
+from billing.models.account import BillingAccount, CardTrial, Standing, Trial
 from billing.models.asked import Checkout, StripeOperation
 from billing.models.projected import LIVE_STATUSES, Invoice, Subscription
 from billing.models.promotion import PromotionCode
@@ -10,6 +10,7 @@ from billing.models.usage import Usage, UsageBatch
 __all__ = [
     "LIVE_STATUSES",
     "BillingAccount",
+    "CardTrial",
     "Checkout",
     "Invoice",
     "PromotionCode",

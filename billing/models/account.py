@@ -1,4 +1,4 @@
-"""A brand's account: plan, standing, counters; and the one trial of a person."""
+"""A brand's account: plan, standing, counters; and who had which trial."""
 
 from __future__ import annotations
 
@@ -30,6 +30,28 @@ class Trial(models.Model):
 
     def __str__(self) -> str:
         return f"trial of {self.user_id}"
+
+
+class CardTrial(models.Model):
+    """The one trial with a card of a customer: of a person, of a brand and of a card, each once.
+
+    The unique columns hold the rule, whatever races (billing.card_trials). Belongs to no tenant and
+    outlives the brand and the person. `card` is Stripe's fingerprint of the card's number, the same
+    for whoever uses it; null until Stripe names the card.
+    """
+
+    person = models.OneToOneField(
+        "accounts.User", on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    of_brand = models.OneToOneField(
+        "accounts.Brand", on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    card = models.CharField(max_length=64, unique=True, null=True)
+    subscription = models.CharField(max_length=255, unique=True)
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"trial {self.subscription}"
 
 
 @pghistory.track(append_only=True)

@@ -16,7 +16,8 @@ from saas.tenancy import TenantModel
 class Checkout(TenantModel):
     """One visit to Stripe's payment page. At most one is open per brand; a second click reuses it.
 
-    `operation` made the session; `session` is empty until Stripe answered.
+    `operation` made the session; `session` is empty until Stripe answered. `trial_of` is the person
+    whose trial it begins, if it begins one; `subscription` is what a complete one came to.
     """
 
     class State(models.TextChoices):
@@ -33,6 +34,10 @@ class Checkout(TenantModel):
         "billing.StripeOperation", on_delete=models.CASCADE, related_name="checkout"
     )
     session = models.CharField(max_length=255, unique=True, null=True)
+    subscription = models.CharField(max_length=255, blank=True, default="", db_default="")
+    trial_of = models.ForeignKey(
+        "accounts.User", on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     url = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField()

@@ -24,9 +24,16 @@ LIVE_STATUSES = ("trialing", "active", "past_due", "unpaid", "paused")
 class Subscription(TenantModel):
     """A Stripe subscription as last fetched. At most one live one per brand, `duplicate`s apart.
 
-    A duplicate is a second live subscription that a race at Stripe's pages left behind; it grants
-    nothing and is being cancelled (`billing.projection`).
+    A duplicate is a second live subscription that a race at Stripe's pages left behind, or a second
+    trial of a customer; it grants nothing and is being cancelled (`billing.projection`).
     """
+
+    class TrialUsed(models.TextChoices):
+        """Whose trial it was that a second one was refused for."""
+
+        BRAND = "brand", "This brand has already had a trial with a card"
+        PERSON = "person", "You have already had a trial with a card"
+        CARD = "card", "This card has already had a trial"
 
     stripe_id = models.CharField(max_length=255, unique=True)
     status = models.CharField(max_length=32)
@@ -50,6 +57,13 @@ class Subscription(TenantModel):
     pending_interval = models.CharField(max_length=5, blank=True, default="", db_default="")
     pending_seats = models.PositiveIntegerField(null=True)
     discount = models.CharField(max_length=120, blank=True, default="", db_default="")
+    # Its trial: the end, the least days before it that it was announced, when it became paid for.
+    trial_ends_at = models.DateTimeField(null=True)
+    trial_announced = models.PositiveSmallIntegerField(null=True)
+    trial_converted_at = models.DateTimeField(null=True)
+    trial_refused = models.CharField(
+        max_length=6, choices=TrialUsed, blank=True, default="", db_default=""
+    )
     past_due_since = models.DateTimeField(null=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
@@ -77,6 +91,10 @@ class Subscription(TenantModel):
     def waits(self) -> bool:
         """Whether a change waits for the payer's bank; Stripe gives it up at its time by itself."""
         return self.pending_until is not None and self.pending_until > timezone.now()
+
+    @property
+    def on_trial(self) -> bool:
+        return self.status == "trialing"
 
     @property
     def price(self) -> Money:

@@ -76,8 +76,12 @@ def plan(tx: Tx, subscription: Obj) -> None:
         return
     turn = next_turn(subscription)
     tx.schedule(subscription, "subscription.turn", turn)
-    if subscription["status"] == "trialing" and turn - NOTICE > tx.now:
-        tx.schedule(subscription, "subscription.notice", turn - NOTICE)
+    if subscription["status"] == "trialing":
+        notice = subscription["trial_end"] - NOTICE
+        if notice > tx.now:
+            tx.schedule(subscription, "subscription.notice", notice)
+        else:
+            notify_trial_end(tx, subscription)
     elif turn - UPCOMING > tx.now and not subscription["cancel_at_period_end"]:
         tx.schedule(subscription, "subscription.upcoming", turn - UPCOMING)
 
@@ -127,8 +131,13 @@ def turn(tx: Tx, subscription: Obj) -> None:
 
 @on_timer("subscription.notice")
 def notify_trial_end(tx: Tx, subscription: Obj) -> None:
-    if subscription["status"] == "trialing":
-        tx.emit("customer.subscription.trial_will_end", subscription)
+    """Once for an end: three days before it, or at once when there are fewer left."""
+    end = subscription["trial_end"]
+    if subscription["status"] != "trialing" or subscription.get("_told") == end:
+        return
+    subscription["_told"] = end
+    tx.store.save(subscription)
+    tx.emit("customer.subscription.trial_will_end", subscription)
 
 
 @on_timer("subscription.upcoming")

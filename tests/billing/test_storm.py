@@ -24,10 +24,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Mail
-from billing import checkout, gateway, inbox, operations
-from billing.models import Invoice, StripeInbox, StripeOperation, Subscription
+from billing import catalog, checkout, gateway, inbox, operations
+from billing.models import CardTrial, Invoice, StripeInbox, StripeOperation, Subscription
 from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe, open_null, send
+from tests.billing.conftest import Stripe, card, open_null, send
 from tests.billing.signing import sign
 from tests.factories import make_brand, make_user
 
@@ -66,8 +66,9 @@ def subscribe(stripe: Stripe, dice: random.Random) -> list[Any]:
         owner = make_user(email=f"owner{number}@example.test")
         brand = make_brand(owner=owner)
         plan = dice.choice(PLANS)
-        url = checkout.start(brand=brand, plan=plan, currency="usd", actor=owner)
-        assert stripe.pay(url).status_code == 303
+        tried = bool(number % 2 and catalog.plan(plan).trial_days)
+        url = checkout.start(brand=brand, plan=plan, currency="usd", actor=owner, trial=tried)
+        assert stripe.pay(url, card=card(1 + number // 4)).status_code == 303  # some share a card
         brands.append(brand)
     return brands
 
@@ -75,10 +76,14 @@ def subscribe(stripe: Stripe, dice: random.Random) -> list[Any]:
 def live_a_year(stripe: Stripe, dice: random.Random) -> Iterator[list[dict[str, Any]]]:
     """Let a year go by in which people change their minds at Stripe; yield each step's deliveries,
     a part of them some steps late."""
+    yield stripe.pending()  # how it began is known before any trial ends
+    inbox.drain(seconds=60)
     late: list[list[dict[str, Any]]] = [[] for _ in range(STEPS + 3)]
     for step in range(STEPS):
         for held in stripe.objects("subscriptions", status="active"):
             act(held, step, dice)
+        for operation in operations.due():  # a second trial with a card is being ended
+            operations.execute(operation)
         stripe.advance(DAYS)
         for delivery in stripe.pending():
             late[step + (dice.randrange(4) if dice.random() < DELAYED else 0)].append(delivery)
@@ -189,9 +194,14 @@ def test_the_projection_ends_where_stripe_is(
         sent |= {one["event"] for one in deliveries}
         rain(deliveries, dice, workers, live_db.name)
     assert len(sent) > CUSTOMERS * 30
+    assert CardTrial.objects.exists()
     for one in workers:
         one.kill()
         one.wait()
+    settle()
+    for last in stripe.pending():  # of the trials that were ended meanwhile
+        sent.add(last["event"])
+        assert send(again(last)).status_code == 200
     settle()
     left = StripeInbox.objects.exclude(state="done").values_list("type", "state", "last_error")
     assert list(left) == []

@@ -75,6 +75,9 @@ def detach(tx: Tx, params: Params, payment_method: str) -> Obj:
     if customer["invoice_settings"]["default_payment_method"] == method["id"]:
         with tx.changing(customer, "customer.updated"):
             customer["invoice_settings"]["default_payment_method"] = None
+    for using in tx.store.select("subscription", default_payment_method=method["id"]):
+        with tx.changing(using, "customer.subscription.updated"):
+            using["default_payment_method"] = None
     with tx.changing(method, "payment_method.detached"):
         method["customer"] = None
         method["_spent"] = True

@@ -11,6 +11,7 @@ from sandbox.stripe.resources import customers, prices
 from sandbox.stripe.store import Obj, new_id
 
 UPDATED = lifecycle.UPDATED
+MOST_TRIAL_DAYS = 730
 UNDONE = (
     "add_invoice_items", "backdate_start_date", "billing_cycle_anchor_config", "billing_schedules",
     "billing_thresholds", "default_tax_rates", "pending_invoice_item_interval",
@@ -326,6 +327,10 @@ def _trial_end(tx: Tx, params: Params) -> int | None:
             raise StripeError("Invalid timestamp: must be in the future.", param="trial_end")
         return int(sent)
     days = params.get("trial_period_days", 0)
+    if days > MOST_TRIAL_DAYS:
+        raise StripeError(
+            "The maximum number of trial period days is 730 (2 years).", param="trial_period_days"
+        )
     return tx.now + days * DAY if days and sent != "now" else None
 
 
@@ -387,6 +392,7 @@ def _move_trial(tx: Tx, subscription: Obj, sent: int | str) -> None:
     if sent == "now":
         if subscription["status"] == "trialing":
             subscription["trial_end"] = tx.now
+            lifecycle.notify_trial_end(tx, subscription)
             for item in lifecycle.items(subscription):
                 item["current_period_end"] = tx.now
             lifecycle.renew(tx, subscription)
