@@ -18,9 +18,15 @@ from typing import Any
 import stripe
 import structlog
 from django.conf import settings
+from django.core.exceptions import (
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+    ValidationError,
+)
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import Max
 from django.utils import timezone
+from djstripe.exceptions import ImpossibleAPIRequest, StripeObjectManipulationException
 
 from billing import gateway, handlers, mirror
 from billing.models import StripeInbox
@@ -54,7 +60,12 @@ POISON = (
     ValueError,
     AttributeError,
     ArithmeticError,
-    RecursionError,
+    RuntimeError,
+    ObjectDoesNotExist,
+    MultipleObjectsReturned,
+    ValidationError,
+    ImpossibleAPIRequest,
+    StripeObjectManipulationException,
 )
 
 PASSING = (Retryable, OperationalError, InterfaceError)  # a deadlock is an OperationalError
@@ -104,14 +115,20 @@ def work(row: StripeInbox) -> None:
         state = _process(json.loads(row.body))
     except POISON as e:
         _postpone(row, e)
+    except Exception as e:  # a fault of ours: the attempt counts, and the fault is seen
+        _postpone(row, e)
+        raise
     else:
         _end(row, state=state, processed_at=timezone.now(), last_error="")
 
 
 def _process(event: dict[str, Any]) -> str:
+    if event.get("object") != "event":
+        log.warning("stripe.event_without_object", type=event["type"], event_id=event["id"])
+        return State.IGNORED
     account = event.get("account")
     with gateway.translated():
-        foreign = account and account != mirror.account_id()
+        foreign = bool(account) and account != mirror.account_id()
     if foreign:
         return State.IGNORED  # a connected account's; we have none
     handlers.project(event)

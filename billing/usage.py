@@ -24,7 +24,7 @@ from django.utils import timezone
 from billing import catalog, gateway, operations, standing, subscriptions
 from billing.catalog import Metered
 from billing.models import BillingAccount, StripeOperation, Subscription, Usage, UsageBatch
-from saas.errors import Bug
+from saas.errors import Bug, Misconfigured
 from saas.money import Money
 from saas.tenancy import everyone, in_scope, scope
 
@@ -170,7 +170,9 @@ def _look_for_event(operation: StripeOperation) -> gateway.Object | None:
     minute = params["timestamp"] // 60 * 60
     customer = params["payload"]["stripe_customer_id"]
     meters = gateway.each("/v1/billing/meters", {"status": "active"})
-    meter = next(one for one in meters if one["event_name"] == params["event_name"])
+    meter = next((one for one in meters if one["event_name"] == params["event_name"]), None)
+    if meter is None:
+        raise Misconfigured(f"Stripe has no active meter of {params['event_name']} events")
     asked = {"customer": customer, "start_time": minute, "end_time": minute + 60}
     found = gateway.each(f"/v1/billing/meters/{meter['id']}/event_summaries", asked)
     there = sum(int(one["aggregated_value"]) for one in found)

@@ -351,6 +351,8 @@ def _cancellation(subscription: Obj, params: Params) -> None:
 def _cancel_at(tx: Tx, subscription: Obj, params: Params) -> None:
     if "cancel_at_period_end" in params:
         ends = params["cancel_at_period_end"]
+        if not ends and not subscription["cancel_at_period_end"]:
+            return  # nothing new; an end that was set as a moment stays
         subscription["cancel_at_period_end"] = ends
         subscription["canceled_at"] = tx.now if ends else None
         subscription["cancel_at"] = None
@@ -361,7 +363,9 @@ def _cancel_at(tx: Tx, subscription: Obj, params: Params) -> None:
         special = {"min_period_end": min(ends_at), "max_period_end": max(ends_at), "": None}
         subscription["cancel_at"] = special.get(sent, sent)
         subscription["cancel_at_period_end"] = False
-        subscription["canceled_at"] = tx.now if subscription["cancel_at"] else None
+        ends = subscription["cancel_at"] is not None
+        subscription["canceled_at"] = tx.now if ends else None
+        subscription["cancellation_details"]["reason"] = "cancellation_requested" if ends else None
     _cancel_at_new_end(subscription)
 
 
