@@ -73,14 +73,16 @@ def _own_account(model: Any, api_key: str) -> Any:  # noqa: ARG001 - the key sta
 @lru_cache(maxsize=1)
 def account_id() -> str:
     """Return our account at Stripe: from the settings, else asked once per process; "" when our key
-    may not read it (a restricted key needn't)."""
+    may not read it (a restricted key needn't) or what stands in for Stripe has none."""
     if settings.STRIPE_ACCOUNT_ID:
         return str(settings.STRIPE_ACCOUNT_ID)
     try:
         found = stripe.Account.retrieve(
             api_key=settings.STRIPE_SECRET_KEY, stripe_version=settings.STRIPE_API_VERSION
         )
-    except (stripe.PermissionError, stripe.InvalidRequestError) as e:
+    except stripe.StripeError as e:
+        if e.http_status not in (403, 404):
+            raise
         log.warning("stripe.account_unknown", status=e.http_status)
         return ""
     return str(found.id)
@@ -89,7 +91,7 @@ def account_id() -> str:
 def _unless_null(name: str, listed: Callable[..., Any]) -> Any:
     """Stripe answers null for an empty list, which dj-stripe doesn't expect."""
 
-    def found(_: Any, target_cls: Any, data: Any, **options: Any) -> Any:
+    def found(_: Any, /, target_cls: Any, data: Any, **options: Any) -> Any:
         return listed(target_cls, data, **options) if data.get(name) else []
 
     return classmethod(found)

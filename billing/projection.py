@@ -111,7 +111,7 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
     }
 
 
-def ends(found: Mapping[str, Any]) -> bool:
+def ends(found: gateway.Object) -> bool:
     """Tell whether a subscription ends with its period. By an update of ours it says so; ended in
     Stripe's portal it only names the moment, which may also be some periods ahead."""
     if found.get("cancel_at_period_end"):

@@ -56,9 +56,7 @@ def _schedule_made(operation: StripeOperation, schedule: gateway.Object) -> None
             "items": then,
             "duration": {"interval": operation.params["_interval"], "interval_count": 1},
             "proration_behavior": "none",
-            **given(
-                discounts=operation.params["_discounts"] or discounts, automatic_tax=tax
-            ),
+            **given(discounts=operation.params["_discounts"] or discounts, automatic_tax=tax),
         },
     ]
     operations.begin(
