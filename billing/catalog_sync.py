@@ -6,12 +6,13 @@ at Stripe is a conflict for a person: the plan needs a new version, old subscrib
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from billing import catalog, gateway, operations
 from billing.models import StripeOperation
+from saas.errors import Misconfigured
 from saas.tenancy import everyone
 
 TAX_BEHAVIOR = "exclusive"  # our prices are before tax, in every currency
@@ -42,7 +43,7 @@ def diff() -> Diff:
     wanted = [change for plan in plans for change in _prices_of(plan)]
     there = _prices([change.params["lookup_key"] for change in wanted])
     counting = [plan.metered for plan in plans if plan.metered]
-    meters = {one["event_name"] for one in gateway.each("/v1/billing/meters")} if counting else ()
+    meters = {one["event_name"] for one in _meters()} if counting else ()
     changes = [
         _product(plan) for plan in plans if gateway.find(f"/v1/products/{product_id(plan)}") is None
     ]
@@ -90,12 +91,16 @@ def _with_meter(params: Mapping[str, Any]) -> dict[str, Any]:
     recurring = params.get("recurring") or {}
     if "meter" not in recurring:
         return {}
-    [meter] = [
-        meter["id"]
-        for meter in gateway.each("/v1/billing/meters", {"status": "active"})
-        if meter["event_name"] == recurring["meter"]
-    ]
+    named = (meter["id"] for meter in _meters() if meter["event_name"] == recurring["meter"])
+    meter = next(named, None)
+    if meter is None:
+        raise Misconfigured(f"Stripe has no active meter of {recurring['meter']} events")
     return {"recurring": {**recurring, "meter": meter}}
+
+
+def _meters() -> Iterator[gateway.Object]:
+    """The meters that count: a name may also be that of meters that were switched off."""
+    return gateway.each("/v1/billing/meters", {"status": "active"})
 
 
 def product_id(plan: catalog.Plan) -> str:
@@ -198,7 +203,7 @@ def _look_for_product(operation: StripeOperation) -> gateway.Object | None:
 
 
 def _look_for_meter(operation: StripeOperation) -> gateway.Object | None:
-    for meter in gateway.each("/v1/billing/meters"):
+    for meter in _meters():
         if meter["event_name"] == operation.params["event_name"]:
             return meter
     return None

@@ -131,10 +131,11 @@ def line_items(chosen: Offer) -> list[dict[str, Any]]:
 
 def price_id(lookup_key: str) -> str:
     """Return Stripe's id of a price of the catalog; Misconfigured when it isn't there."""
-    found = gateway.get("/v1/prices", {"lookup_keys": [lookup_key], "active": True})["data"]
-    if not found:
+    asked = gateway.each("/v1/prices", {"lookup_keys": [lookup_key], "active": True})
+    found = next((price for price in asked if price.get("lookup_key") == lookup_key), None)
+    if found is None:
         raise Misconfigured(f"Stripe has no price {lookup_key}: run manage.py sync_catalog")
-    return str(found[0]["id"])
+    return str(found["id"])
 
 
 def _begin(brand: Brand, chosen: Offer, customer: str, items: list[dict[str, Any]]) -> Checkout:
@@ -182,6 +183,7 @@ def refresh(session_id: str) -> bool:
     """Fetch a session and project it, its subscription included; False when it isn't ours."""
     session = gateway.find(f"/v1/checkout/sessions/{session_id}")
     if session is None:
+        _forget(session_id)
         return False
     brand_id = projection.brand_of(
         projection.reference(session.get("customer")), session.get("metadata") or {}
@@ -191,10 +193,17 @@ def refresh(session_id: str) -> bool:
     subscription = projection.reference(session.get("subscription"))
     with scope(brand_id):
         # A session leaves "open" once and for good, so an older answer can't undo a newer one.
-        if session["status"] in (State.COMPLETE, State.EXPIRED):
+        if session.get("status") in (State.COMPLETE, State.EXPIRED):
             opened = Checkout.objects.filter(session=session_id, state=State.OPEN)
             opened.update(state=session["status"], subscription=subscription)
     return projection.subscription(subscription) if subscription else True
+
+
+def _forget(session_id: str) -> None:
+    """A session that Stripe doesn't have can't be paid; it must not hold the brand's one place."""
+    with everyone("a checkout session that is gone"):
+        opened = Checkout.objects.filter(session=session_id, state=State.OPEN)
+        opened.update(state=State.EXPIRED)
 
 
 def sweep(limit: int = 50) -> int:
@@ -243,7 +252,7 @@ def _session_refused(operation: StripeOperation) -> None:
 
 def _look_closed(operation: StripeOperation) -> gateway.Object | None:
     session = gateway.get(f"/v1/checkout/sessions/{operation.params['_session']}")
-    return session if session["status"] == "expired" else None
+    return session if session.get("status") == "expired" else None
 
 
 def _session_closed(_: StripeOperation, session: gateway.Object) -> None:

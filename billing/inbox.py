@@ -19,9 +19,15 @@ from typing import Any
 import stripe
 import structlog
 from django.conf import settings
+from django.core.exceptions import (
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+    ValidationError,
+)
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F, Max
 from django.utils import timezone
+from djstripe.exceptions import ImpossibleAPIRequest, StripeObjectManipulationException
 
 from billing import gateway, handlers, mirror
 from billing.models import StripeInbox
@@ -56,7 +62,12 @@ POISON = (
     ValueError,
     AttributeError,
     ArithmeticError,
-    RecursionError,
+    RuntimeError,
+    ObjectDoesNotExist,
+    MultipleObjectsReturned,
+    ValidationError,
+    ImpossibleAPIRequest,
+    StripeObjectManipulationException,
 )
 
 PASSING = (Retryable, OperationalError, InterfaceError)  # a deadlock is an OperationalError
@@ -100,13 +111,15 @@ def _claim() -> list[StripeInbox]:
 
 def work(rows: Sequence[StripeInbox]) -> int:
     """Work leased events to their end or to their next attempt; return how many."""
-    until, worked = time.monotonic() + HELD, 0
-    for group in _by_object(rows):
-        if time.monotonic() > until:
+    until, worked, groups = time.monotonic() + HELD, 0, _by_object(rows)
+    try:
+        while groups and time.monotonic() < until:
+            group = groups.pop(0)
+            _work(group)
+            worked += len(group)
+    finally:
+        for group in groups:
             _end(group, attempts=F("attempts") - 1)
-            continue
-        _work(group)
-        worked += len(group)
     return worked
 
 
@@ -138,20 +151,25 @@ def _work(group: list[StripeInbox]) -> None:
         state = _process(json.loads(last.body))
     except PASSING as e:
         _postpone(group, e)
-    except POISON as e:
-        if len(group) == 1:
-            _postpone(group, e)
-        else:
+    except Exception as e:
+        if len(group) > 1:
             for row in group:
                 _work([row])
+            return
+        _postpone(group, e)
+        if not isinstance(e, POISON):
+            raise  # a fault of ours: the attempt counts, and the fault is seen
     else:
         _end(group, state=state, processed_at=timezone.now(), last_error="")
 
 
 def _process(event: dict[str, Any]) -> str:
+    if event.get("object") != "event":
+        log.warning("stripe.event_without_object", type=event["type"], event_id=event["id"])
+        return State.IGNORED
     account = event.get("account")
     with gateway.translated():
-        foreign = account and account != mirror.account_id()
+        foreign = bool(account) and account != mirror.account_id()
     if foreign:
         return State.IGNORED  # a connected account's; we have none
     handlers.project(event)

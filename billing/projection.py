@@ -103,7 +103,7 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
         "amount": _unit_amount(price, found["currency"]) * seats,
         "current_period_start": moment(_of_period("start", item, found)),
         "current_period_end": moment(_of_period("end", item, found)),
-        "cancel_at_period_end": bool(found.get("cancel_at_period_end")),
+        "cancel_at_period_end": ends(found),
         **_planned(found),
         **_pending(found),
         "discount": ", ".join(_discounts(found))[:120],
@@ -117,9 +117,18 @@ def _subscription_fields(found: gateway.Object, row: Subscription, now: datetime
 
 def _trial(found: gateway.Object, row: Subscription) -> dict[str, Any]:
     """The trial's end; one that moves is announced anew."""
-    ends = moment(found.get("trial_end"))
-    told = row.trial_announced if ends == row.trial_ends_at else None
-    return {"trial_ends_at": ends, "trial_announced": told}
+    end = moment(found.get("trial_end"))
+    told = row.trial_announced if end == row.trial_ends_at else None
+    return {"trial_ends_at": end, "trial_announced": told}
+
+
+def ends(found: gateway.Object) -> bool:
+    """Tell whether a subscription ends with its period. By an update of ours it says so; ended in
+    Stripe's portal it only names the moment, which may also be some periods ahead."""
+    if found.get("cancel_at_period_end"):
+        return True
+    at, period_end = found.get("cancel_at"), _of_period("end", main_item(found), found)
+    return at is not None and (period_end is None or at <= period_end)
 
 
 def _of_period(which: str, item: gateway.Object, found: gateway.Object) -> int | None:
@@ -140,8 +149,10 @@ def _planned(found: gateway.Object) -> dict[str, Any]:
     if not coming:
         return planned | {"next_plan": "", "next_interval": "", "next_seats": None}
     item = main_item({"items": {"data": coming[0]["items"]}})
-    interval = (item["price"].get("recurring") or {}).get("interval") or "month"
-    planned |= {"next_plan": plan_of(item["price"]), "next_interval": interval}
+    price = item["price"] if isinstance(item["price"], dict) else {}
+    plan = _plan_behind(price)  # none when staff planned something of their own
+    interval = (price.get("recurring") or {}).get("interval") or "month"
+    planned |= {"next_plan": plan.key if plan else "", "next_interval": interval}
     return planned | {"next_seats": item.get("quantity") or 1}
 
 
@@ -183,12 +194,16 @@ def _discounts(found: gateway.Object) -> Iterator[str]:
 def main_item(found: Mapping[str, Any]) -> dict[str, Any]:
     """The item that is the plan; what is counted beside it stands in an item of its own."""
     items: list[dict[str, Any]] = found["items"]["data"]
+    if not items:
+        raise Misconfigured(f"subscription {found.get('id')} has no item")
     licensed = (item for item in items if not is_metered(item["price"]))
     return next(licensed, items[0])
 
 
-def is_metered(price: Mapping[str, Any]) -> bool:
-    return (price.get("recurring") or {}).get("usage_type") == "metered"
+def is_metered(price: Any) -> bool:
+    """Tell whether a price is billed by usage; one that is no more than an id is not."""
+    recurring = price.get("recurring") if isinstance(price, dict) else None
+    return (recurring or {}).get("usage_type") == "metered"
 
 
 def _unit_amount(price: Mapping[str, Any], currency: str) -> int:
@@ -228,12 +243,16 @@ def _make_room(row: Subscription) -> None:
 
 def plan_of(price: Mapping[str, Any]) -> str:
     """Return the key of the plan behind a Stripe price; raise Misconfigured for a foreign one."""
-    plan = catalog.by_lookup_key(price.get("lookup_key"))
-    if plan is None:  # an old price gives its lookup key up to the new one, but keeps its metadata
-        plan = catalog.PLANS.get((price.get("metadata") or {}).get("plan", ""))
+    plan = _plan_behind(price)
     if plan is None:
         raise Misconfigured(f"price {price.get('id')} belongs to no plan of the catalog")
     return plan.key
+
+
+def _plan_behind(price: Mapping[str, Any]) -> catalog.Plan | None:
+    """An old price gives its lookup key up to the new one, but keeps its metadata."""
+    named = (price.get("metadata") or {}).get("plan", "")
+    return catalog.by_lookup_key(price.get("lookup_key")) or catalog.PLANS.get(named)
 
 
 def card_of(found: gateway.Object) -> gateway.Object:
@@ -282,7 +301,7 @@ def _invoice_fields(found: gateway.Object) -> dict[str, Any]:
     details = (found.get("parent") or {}).get("subscription_details") or {}
     times = found.get("status_transitions") or {}
     return {
-        "subscription": reference(details.get("subscription")) or "",
+        "subscription": reference(details.get("subscription")),
         "number": found.get("number") or "",
         "status": found.get("status") or "draft",
         "currency": found["currency"],

@@ -126,7 +126,11 @@ def _look_for_coupon(operation: StripeOperation) -> gateway.Object | None:
 
 
 def _look_for_code(operation: StripeOperation) -> gateway.Object | None:
-    return next(gateway.each("/v1/promotion_codes", {"code": operation.params["code"]}), None)
+    """A code that was switched off may have a namesake, so ours is known by its tag."""
+    for made in gateway.each("/v1/promotion_codes", {"code": operation.params["code"]}):
+        if (made.get("metadata") or {}).get("operation") == str(operation.pk):
+            return made
+    return None
 
 
 def _look_switched(operation: StripeOperation) -> gateway.Object | None:

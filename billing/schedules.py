@@ -28,13 +28,17 @@ def begin(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
 
 
 def _schedule_made(operation: StripeOperation, schedule: gateway.Object) -> None:
-    """The schedule stands for what is now; give it the phase that follows."""
+    """The schedule stands for what is now; give it the phase that follows.
+
+    An update replaces the phases, so what the running one has is said again.
+    """
     now = schedule["phases"][-1]
     discounts = [
         {"discount": projection.reference(one["discount"])}
         for one in now.get("discounts") or []
         if one.get("discount")
     ]
+    tax = {"enabled": True} if (now.get("automatic_tax") or {}).get("enabled") else None
     then = [
         {name: item[name] for name in ("price", "quantity") if name in item}
         for item in operation.params["_items"]
@@ -46,13 +50,13 @@ def _schedule_made(operation: StripeOperation, schedule: gateway.Object) -> None
             "start_date": now["start_date"],
             "end_date": now["end_date"],
             "proration_behavior": "none",
-            **given(discounts=discounts),
+            **given(discounts=discounts, trial_end=now.get("trial_end"), automatic_tax=tax),
         },
         {
             "items": then,
             "duration": {"interval": operation.params["_interval"], "interval_count": 1},
             "proration_behavior": "none",
-            **given(discounts=operation.params["_discounts"] or discounts),
+            **given(discounts=operation.params["_discounts"] or discounts, automatic_tax=tax),
         },
     ]
     operations.begin(

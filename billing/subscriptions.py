@@ -45,7 +45,7 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
         if ending and row.waits:
             raise Refused("waiting", "A change waits for your bank. Take it back, then cancel.")
         operation = _waiting(row)
-        if operation is None or operation.params["cancel_at_period_end"] != ending:
+        if operation is None or _wishes_end(operation) != ending:
             operation = _begin(row, ending=ending)
             audit.record(
                 "subscription.cancelled" if ending else "subscription.resumed",
@@ -55,6 +55,10 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
                 changes={"cancel_at_period_end": [not ending, ending]},
             )
     operations.run(operation)
+    with scope(brand):
+        rest = None if ending else _waiting(row)
+    if rest:
+        operations.run(rest)
     with suppress(Retryable):  # it is done at Stripe, whose event brings the news too
         projection.subscription(row.stripe_id)
 
@@ -79,7 +83,11 @@ def wish(row: Subscription) -> bool | None:
     """Tell whether a subscription of the scope is going to end (True) or to go on (False) by a
     wish that is still on its way to Stripe; None when there is none."""
     operation = _waiting(row)
-    return operation.params["cancel_at_period_end"] if operation else None
+    return _wishes_end(operation) if operation else None
+
+
+def _wishes_end(operation: StripeOperation) -> bool:
+    return bool(operation.params.get("cancel_at_period_end"))
 
 
 def ends(row: Subscription) -> bool:
@@ -124,8 +132,23 @@ def _fetch(operation: StripeOperation) -> gateway.Object:
 
 def _look_updated(operation: StripeOperation) -> gateway.Object | None:
     found = _fetch(operation)
-    wanted = operation.params["cancel_at_period_end"]
-    return found if found["cancel_at_period_end"] == wanted else None
+    there = bool(found.get("cancel_at_period_end") or found.get("cancel_at"))
+    return found if there == _wishes_end(operation) else None
+
+
+def _updated(operation: StripeOperation, found: gateway.Object) -> None:
+    """To go on takes a second write when Stripe's portal set the moment of the end, which Stripe
+    keeps when it is only told not to end with the period. A later wish is the last word."""
+    stripe_id = operation.params["_subscription"]
+    if _wishes_end(operation) or not found.get("cancel_at"):
+        return
+    pending = operations.in_line(UPDATE, stripe_id).filter(state=StripeOperation.State.PENDING)
+    if not pending.exclude(pk=operation.pk).exists():
+        operations.begin(
+            UPDATE,
+            subject=f"{stripe_id} has no end, said {operation.pk}",
+            params={"_subscription": stripe_id, "cancel_at": ""},
+        )
 
 
 def _look_ended(operation: StripeOperation) -> gateway.Object | None:
@@ -138,6 +161,7 @@ UPDATE = operations.register(
         "subscription.update",
         "/v1/subscriptions/{_subscription}",
         _look_updated,
+        effect=_updated,
         give_up_when_stale=True,
         line="_subscription",
     )

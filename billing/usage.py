@@ -40,7 +40,7 @@ from billing.models import (
     UsageBatch,
 )
 from saas import audit
-from saas.errors import Bug, Refused
+from saas.errors import Bug, Misconfigured, Refused
 from saas.money import Money
 from saas.tenancy import everyone, in_scope, scope
 
@@ -264,7 +264,9 @@ def _look_for_event(operation: StripeOperation) -> gateway.Object | None:
     minute = params["timestamp"] // 60 * 60
     customer = params["payload"]["stripe_customer_id"]
     meters = gateway.each("/v1/billing/meters", {"status": "active"})
-    meter = next(one for one in meters if one["event_name"] == params["event_name"])
+    meter = next((one for one in meters if one["event_name"] == params["event_name"]), None)
+    if meter is None:
+        raise Misconfigured(f"Stripe has no active meter of {params['event_name']} events")
     asked = {"customer": customer, "start_time": minute, "end_time": minute + 60}
     found = gateway.each(f"/v1/billing/meters/{meter['id']}/event_summaries", asked)
     there = sum(int(one["aggregated_value"]) for one in found)

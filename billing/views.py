@@ -42,9 +42,8 @@ LATE_AFTER = 5  # polls of the return page before we ask Stripe ourselves
 def _stripe_pages() -> list[str]:
     """Where our forms may end up: a redirect counts as the form's target under form-action."""
     base = urlsplit(settings.STRIPE_API_BASE)
-    if base.hostname == "api.stripe.com":
-        return ["https://checkout.stripe.com", "https://billing.stripe.com"]
-    return [f"{base.scheme}://{base.netloc}"]
+    own = ["https://checkout.stripe.com", "https://billing.stripe.com"]
+    return own if base.hostname == "api.stripe.com" else [*own, f"{base.scheme}://{base.netloc}"]
 
 
 def leads_to_stripe(view: View[P]) -> View[P]:

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from sandbox.stripe import clock, expansion, faults, params
 from sandbox.stripe.context import Config, Tx
 from sandbox.stripe.contract import Operation
-from sandbox.stripe.errors import InvalidParameters, StripeError, Unsaved
+from sandbox.stripe.errors import InvalidParameters, StripeError, Unsaved, key_in_use
 from sandbox.stripe.registry import ROUTES
 from sandbox.stripe.store import Store, token
 
@@ -102,11 +102,7 @@ class Api:
         if call.key is None:
             return None
         if call.key in self._in_flight:
-            raise Unsaved(
-                "There is currently another in-progress request using this Idempotent Key (that "
-                "probably means you submitted twice, and the other request is still going on).",
-                status=409, kind="idempotency_error", code="idempotency_key_in_use",
-            )  # fmt: skip
+            raise key_in_use()
         sql = "SELECT request, fingerprint, status, body FROM idempotency WHERE key = ?"
         row = self.store.one(sql, call.key)
         if row is None:

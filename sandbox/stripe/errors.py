@@ -56,6 +56,15 @@ class CardError(StripeError):
         super().__init__(message, status=402, kind="card_error", code=code, **extra)
 
 
+def key_in_use() -> StripeError:
+    """The only 409: two requests with one Idempotency-Key at a time. (A lock is a 429.)"""
+    return Unsaved(
+        "There is currently another in-progress request using this Idempotent Key (that probably "
+        "means you submitted twice, and the other request is still going on).",
+        status=409, kind="idempotency_error", code="idempotency_key_in_use",
+    )  # fmt: skip
+
+
 def missing(kind: str, identifier: str, param: str = "id", status: int = 404) -> StripeError:
     """`No such customer: 'cus_x'`: 404 for the object in the path, 400 for one in a parameter."""
     noun = {"payment_method": "PaymentMethod"}.get(kind, kind)

@@ -10,7 +10,7 @@ import fnmatch
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.stripe.errors import StripeError, Unsaved
+from sandbox.stripe.errors import StripeError, Unsaved, key_in_use
 from sandbox.stripe.store import Store
 
 KINDS = ("status", "drop", "timeout", "latency")
@@ -50,17 +50,13 @@ def check(fault: dict[str, Any]) -> str | None:
 
 def error(status: int) -> StripeError:
     """The error object that Stripe sends with that status."""
+    if status == 409:
+        return key_in_use()
     if status == 429:
         return Unsaved(
             "Too many requests hit the API too quickly. We recommend an exponential backoff of "
             "your requests.",
             status=429, code="rate_limit",
-        )  # fmt: skip
-    if status == 409:
-        return Unsaved(
-            "This object cannot be accessed right now because another API request or Stripe "
-            "process is currently accessing it.",
-            status=409, code="lock_timeout",
         )  # fmt: skip
     if status == 401:
         return Unsaved("Invalid API Key provided.", status=401)

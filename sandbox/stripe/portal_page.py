@@ -55,7 +55,8 @@ def _cancel(tx: Tx, session: Obj, form: dict[str, str]) -> str | None:
     if ends and features["subscription_cancel"]["mode"] == "immediately":
         lifecycle.end(tx, subscription)
     else:
-        subscriptions.change(tx, subscription, {"cancel_at_period_end": ends})
+        # What billing in flexible mode means here: the portal names the moment of the end.
+        subscriptions.change(tx, subscription, {"cancel_at": "max_period_end" if ends else ""})
     return None
 
 

@@ -120,7 +120,8 @@ def test_tolerance_is_five_minutes_both_ways() -> None:
         json.dumps(event(id="e" * 256)),
         json.dumps(event(created=-1)),
         json.dumps(event(created=True)),
-        json.dumps(event(object="v2.core.event")),
+        json.dumps(event(object="v2.core.event")),  # their time is in words
+        json.dumps(event(object="v2.core.event", created="yesterday")),
         json.dumps(event(data=None)),
     ],
 )

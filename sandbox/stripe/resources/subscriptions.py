@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from sandbox.stripe import billing, discounts, lifecycle, pending, proration, refusals, taxes
+from sandbox.stripe import (
+    billing,
+    discounts,
+    endings,
+    lifecycle,
+    pending,
+    proration,
+    refusals,
+    taxes,
+)
 from sandbox.stripe.context import Tx, listing
 from sandbox.stripe.errors import CardError, StripeError
 from sandbox.stripe.periods import DAY
@@ -78,7 +87,7 @@ def cancel(tx: Tx, params: Params, subscription: str) -> Obj:
             param="id",
             status=404,
         )
-    _cancellation(obj, params)
+    endings.explain(obj, params)
     if params.get("prorate") or params.get("invoice_now"):
         proration.close(
             tx, obj, prorate=bool(params.get("prorate")), now=bool(params.get("invoice_now"))
@@ -162,7 +171,7 @@ def build(tx: Tx, params: Params) -> Obj:
         method = customers.require_attached(tx, params["default_payment_method"], customer)
         subscription["default_payment_method"] = method["id"]
     merge_metadata(subscription, params)
-    _cancel_at(tx, subscription, params)
+    endings.set_end(tx, subscription, params)
     _discount(tx, subscription, params)
     return subscription
 
@@ -255,15 +264,15 @@ def change(tx: Tx, subscription: Obj, params: Params) -> CardError | None:
         settings = params.get("payment_settings", {})
         subscription["payment_settings"] |= settings
         merge_metadata(subscription, params)
-        _cancellation(subscription, params)
-        _cancel_at(tx, subscription, params)
+        endings.explain(subscription, params)
+        endings.set_end(tx, subscription, params)
         if "trial_end" in params:
-            _move_trial(tx, subscription, params["trial_end"])
+            endings.move_trial(tx, subscription, params["trial_end"])
         _discount(tx, subscription, params)
         _automatic_tax(tx, subscription, params)
         if "items" in params or params.get("billing_cycle_anchor") == "now":
             error = proration.change(tx, subscription, params)
-        _cancel_at_new_end(subscription)
+        endings.follow_period(subscription)
     lifecycle.plan(tx, subscription)
     for listener in lifecycle.CHANGED:
         listener(tx, subscription)
@@ -357,50 +366,3 @@ def _document(tx: Tx, params: Params) -> Obj:
         "trial_settings": params.get("trial_settings", missing),
         "_ended": False,
     }
-
-
-def _cancellation(subscription: Obj, params: Params) -> None:
-    for name, value in params.get("cancellation_details", {}).items():
-        subscription["cancellation_details"][name] = value or None
-
-
-def _cancel_at(tx: Tx, subscription: Obj, params: Params) -> None:
-    if "cancel_at_period_end" in params:
-        ends = params["cancel_at_period_end"]
-        subscription["cancel_at_period_end"] = ends
-        subscription["canceled_at"] = tx.now if ends else None
-        subscription["cancel_at"] = None
-        subscription["cancellation_details"]["reason"] = "cancellation_requested" if ends else None
-    elif "cancel_at" in params:
-        sent = params["cancel_at"]
-        ends_at = [item["current_period_end"] for item in lifecycle.items(subscription)]
-        special = {"min_period_end": min(ends_at), "max_period_end": max(ends_at), "": None}
-        subscription["cancel_at"] = special.get(sent, sent)
-        subscription["cancel_at_period_end"] = False
-        subscription["canceled_at"] = tx.now if subscription["cancel_at"] else None
-    _cancel_at_new_end(subscription)
-
-
-def _cancel_at_new_end(subscription: Obj) -> None:
-    if subscription["cancel_at_period_end"]:
-        ends_at = [item["current_period_end"] for item in lifecycle.items(subscription)]
-        subscription["cancel_at"] = max(ends_at)
-
-
-def _move_trial(tx: Tx, subscription: Obj, sent: int | str) -> None:
-    """Ends the trial now, or moves its end; a subscription that had none starts one."""
-    if sent == "now":
-        if subscription["status"] == "trialing":
-            subscription["trial_end"] = tx.now
-            lifecycle.notify_trial_end(tx, subscription)
-            for item in lifecycle.items(subscription):
-                item["current_period_end"] = tx.now
-            lifecycle.renew(tx, subscription)
-            billing.finalize_on_time(tx, tx.get("invoice", subscription["latest_invoice"]))
-        return
-    if int(sent) <= tx.now:
-        raise StripeError("Invalid timestamp: must be in the future.", param="trial_end")
-    subscription |= {"status": "trialing", "trial_end": sent, "billing_cycle_anchor": sent}
-    subscription["trial_start"] = subscription["trial_start"] or tx.now
-    for item in lifecycle.items(subscription):
-        item["current_period_end"] = sent
