@@ -148,12 +148,7 @@ def _planned(found: gateway.Object) -> dict[str, Any]:
     planned = {"schedule": reference(schedule) if coming else ""}
     if not coming:
         return planned | {"next_plan": "", "next_interval": "", "next_seats": None}
-    item = main_item({"items": {"data": coming[0]["items"]}})
-    price = item["price"] if isinstance(item["price"], dict) else {}
-    plan = _plan_behind(price)  # none when staff planned something of their own
-    interval = (price.get("recurring") or {}).get("interval") or "month"
-    planned |= {"next_plan": plan.key if plan else "", "next_interval": interval}
-    return planned | {"next_seats": item.get("quantity") or 1}
+    return {**planned, **_then("next", coming[0]["items"])}
 
 
 def _pending(found: gateway.Object) -> dict[str, Any]:
@@ -163,13 +158,22 @@ def _pending(found: gateway.Object) -> dict[str, Any]:
     if not items:
         none = {"pending_until": None, "pending_invoice": "", "pending_seats": None}
         return none | {"pending_plan": "", "pending_interval": ""}
-    item = main_item({"items": {"data": items}})
     return {
-        "pending_until": moment(update["expires_at"]),
+        "pending_until": moment(update.get("expires_at")),
         "pending_invoice": reference(found.get("latest_invoice")),
-        "pending_plan": plan_of(item["price"]),
-        "pending_interval": (item["price"].get("recurring") or {}).get("interval") or "month",
-        "pending_seats": item.get("quantity") or 1,
+        **_then("pending", items),
+    }
+
+
+def _then(when: str, items: list[gateway.Object]) -> dict[str, Any]:
+    """What a subscription changes to; no plan when it is of staff's own making."""
+    item = main_item({"items": {"data": items}})
+    price = item["price"] if isinstance(item.get("price"), dict) else {}
+    plan = _plan_behind(price)
+    return {
+        f"{when}_plan": plan.key if plan else "",
+        f"{when}_interval": (price.get("recurring") or {}).get("interval") or "month",
+        f"{when}_seats": item.get("quantity") or 1,
     }
 
 

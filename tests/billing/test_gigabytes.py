@@ -138,6 +138,7 @@ class TestOnTheInvoice:
     ) -> None:
         def change(plan: str, seats: int | None) -> None:
             shown = changes.preview(brand=metered, plan=plan, interval="month", seats=seats)
+            pass_days(stripe, time_machine, 3 / 86_400)  # a person reads it
             assert changes.change(brand=metered, promise=shown.promise, actor=owner) == "done"
 
         use(fly, 205)
