@@ -127,16 +127,6 @@ def lock(brand_id: int) -> None:
 
 def places(user: User) -> list[Place]:
     """Return every place of `user`, by name."""
-    return _call("SELECT * FROM accounts_places(%s, NULL)", [user.pk])
-
-
-def place(user: User, slug: str) -> Place | None:
-    """Return the person's place in the brand `slug`, or None: no such brand, or no member."""
-    found = _call("SELECT * FROM accounts_places(%s, %s)", [user.pk, slug])
-    return found[0] if found else None
-
-
-def _call(sql: str, params: list[int | str]) -> list[Place]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute("SELECT * FROM accounts_places(%s, NULL)", [user.pk])
         return [Place(*row) for row in cursor.fetchall()]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts import banners, brands
+from accounts import banners
 from accounts.roles import PERMISSIONS
 
 
@@ -16,7 +16,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if membership is None:
         return {}
     return {
-        "frame_brands": brands.places(request.user),  # type: ignore[arg-type]
+        "frame_brands": request.places,  # type: ignore[attr-defined]
         "frame_can": {str(p) for p in PERMISSIONS.get(membership.role, frozenset())},
         "frame_banners": banners.of(request),  # type: ignore[arg-type]
     }

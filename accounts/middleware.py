@@ -133,7 +133,8 @@ class BrandScope:
     @staticmethod
     def _place(request: HttpRequest, slug: str) -> BrandRequest:
         here = cast("BrandRequest", request)
-        place = brands.place(here.user, slug)
+        here.places = brands.places(here.user)
+        place = next((one for one in here.places if one.slug == slug), None)
         if place is None:
             raise Http404
         here.brand = Brand(

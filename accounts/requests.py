@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
 
+from accounts.brands import Place
 from accounts.models import Brand, Membership, User
 
 
@@ -19,5 +20,6 @@ class BrandRequest(PersonRequest):
     """What `accounts.middleware.BrandScope` adds. `brand` and `membership` are unsaved stand-ins
     with key, slug, name and role: read those, and fetch the row for anything else."""
 
+    places: list[Place]  # all of the person's
     brand: Brand
     membership: Membership

@@ -40,7 +40,7 @@ def lead_list(request: BrandRequest) -> HttpResponse:
     rights = entitlements.of(brand_id)
     found = hits.hits(brand_id, filters.q)
     page = _page(request, filters, form.order, found)
-    carried = tags.of(brand_id, [row.id for row in page.rows])
+    carried = tags.of(brand_id, [row.id for row in page.rows]) if form.tags else {}
     deleted, under_way = bulk.standing(brand_id)
     context = {
         "form": form,

@@ -60,6 +60,7 @@ def _icon(name: str) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=1024)
 def button(
     label: str,
     *,

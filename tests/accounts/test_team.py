@@ -32,8 +32,8 @@ def join(brand: Any, role: str, **fields: Any) -> User:
 
 
 def role_of(brand: Any, user: User) -> str | None:
-    place = brands.place(user, brand.slug)
-    return place.role if place else None
+    roles = {place.slug: place.role for place in brands.places(user)}
+    return roles.get(brand.slug)
 
 
 @pytest.fixture
