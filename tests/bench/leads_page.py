@@ -33,12 +33,18 @@ def run() -> Result:
         with psycopg.connect(superuser, autocommit=True) as admin:
             key = _fill(admin, brand_id, campaign_id)
         measured = _measure(brand_id, campaign_id, key)
-    least = measured.pop("team")
-    pages = max(p95 for name, p95 in measured.items() if not name.startswith("search"))
-    found = max(p95 for name, p95 in measured.items() if name.startswith("search"))
+    medians = {f"median ms: {name}": half for name, (half, _) in measured.items()}
+    p95 = {name: slow for name, (_, slow) in measured.items()}
+    least = p95.pop("team")
+    pages = max(ms for name, ms in p95.items() if not name.startswith("search"))
+    found = max(ms for name, ms in p95.items() if name.startswith("search"))
     return Result(
         bench="leads_page",
-        figures={"leads": LEADS, **{f"p95 ms: {name}": ms for name, ms in measured.items()}},
+        figures={
+            "leads": LEADS,
+            **medians,
+            **{f"p95 ms: {name}": ms for name, ms in p95.items()},
+        },
         limit={
             "p95 ms: team page": least,
             "promised_ms": PROMISED_MS,
@@ -62,8 +68,8 @@ def _fill(admin: psycopg.Connection[Any], brand_id: int, campaign_id: int) -> st
     return str(row[0]) if row else ""
 
 
-def _measure(brand_id: int, campaign_id: int, key: str) -> dict[str, float]:
-    """The 95th percentile of each page, in milliseconds, by name."""
+def _measure(brand_id: int, campaign_id: int, key: str) -> dict[str, tuple[float, float]]:
+    """The median and the 95th percentile of each page, in milliseconds, by name."""
     from django.test import Client
 
     from accounts.models import Membership
@@ -100,11 +106,11 @@ def _measure(brand_id: int, campaign_id: int, key: str) -> dict[str, float]:
     }
     paths = {name: f"/b/{slug}/leads/?{query}" for name, query in queries.items()}
     return {
-        name: _p95(client, path) for name, path in {"team": f"/b/{slug}/team/", **paths}.items()
+        name: _timed(client, path) for name, path in {"team": f"/b/{slug}/team/", **paths}.items()
     }
 
 
-def _p95(client: Any, path: str) -> float:
+def _timed(client: Any, path: str) -> tuple[float, float]:
     taken = []
     for _ in range(TIMES + 3):
         began = time.perf_counter()
@@ -112,4 +118,5 @@ def _p95(client: Any, path: str) -> float:
         taken.append((time.perf_counter() - began) * 1000)
         if answer.status_code != 200:
             raise RuntimeError(f"{path} answered {answer.status_code}")
-    return sorted(taken[3:])[int(TIMES * 0.95) - 1]
+    taken = sorted(taken[3:])
+    return taken[TIMES // 2], taken[int(TIMES * 0.95) - 1]
