@@ -19,6 +19,7 @@ TRIAL_LENGTH = timedelta(days=14)
 GRACE = timedelta(days=7)  # how long a brand keeps its plan after a failed payment
 DEFAULT_CURRENCY = "usd"
 CURRENCIES = ("usd", "eur", "gbp", "jpy")
+TAX_INCLUDED = ("jpy",)  # Japan's law wants the price with the tax
 Interval = Literal["month", "year"]
 INTERVALS: tuple[Interval, ...] = ("month", "year")
 MONTHS_PAID_A_YEAR = 10  # two months are free
@@ -134,6 +135,12 @@ class Plan:
         )
 
 
+def tax_included(currency: str) -> bool:
+    """Tell whether prices in a currency hold the tax: where the law wants them shown so. Elsewhere
+    it is added, since businesses compare prices without it."""
+    return currency.lower() in TAX_INCLUDED
+
+
 @dataclass(frozen=True)
 class Offer:
     """What a brand buys: a plan, for how long at a time, in which currency, how many seats.
@@ -149,7 +156,7 @@ class Offer:
 
     @property
     def amount(self) -> int:
-        """Minor units a period, before tax and discounts."""
+        """Minor units a period before discounts, and before tax unless it is included."""
         return self.plan.price(self.interval, self.currency) * self.seats
 
     @property

@@ -15,7 +15,6 @@ from billing.models import StripeOperation
 from saas.errors import Misconfigured
 from saas.tenancy import everyone
 
-TAX_BEHAVIOR = "exclusive"  # our prices are before tax, in every currency
 TAX_CODE = "txcd_10103001"  # Stripe's code for software as a service, for business use
 UNTOLD: Any = None  # Stripe doesn't always tell the tiers of a price's further currencies
 EXPAND = ["data.currency_options", "data.tiers"]
@@ -57,19 +56,26 @@ def _conflict(change: Change, there: Mapping[str, gateway.Object]) -> list[str]:
     key = change.params["lookup_key"]
     if key not in there:
         return []
-    ours, theirs = _amounts(change.params), _amounts(there[key])
     return [
-        f"{key} is {theirs.get(currency)} {currency} at Stripe and {amount} here:"
-        " raise the plan's version"
-        for currency, amount in ours.items()
-        if theirs.get(currency, UNTOLD) not in (amount, UNTOLD)
+        f"{key} is {at_stripe} {currency} at Stripe and {here} here: raise the plan's version"
+        for told in (_amounts, _taxes)
+        for currency, here in told(change.params).items()
+        if (at_stripe := told(there[key]).get(currency, UNTOLD)) not in (here, UNTOLD)
     ]
 
 
 def _amounts(price: Mapping[str, Any]) -> dict[str, Any]:
     """What a price costs in each of its currencies: an amount, or the amounts of its tiers."""
-    options = {price["currency"]: price, **(price.get("currency_options") or {})}
-    return {currency: _amount(option) for currency, option in options.items()}
+    return {currency: _amount(option) for currency, option in _options(price).items()}
+
+
+def _taxes(price: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a price is exclusive or inclusive of tax in each of its currencies."""
+    return {name: option.get("tax_behavior") for name, option in _options(price).items()}
+
+
+def _options(price: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {price["currency"]: price, **(price.get("currency_options") or {})}
 
 
 def _amount(option: Mapping[str, Any]) -> Any:
@@ -186,9 +192,10 @@ def _change(
         "currency": base,
         **amounts[base],
         "currency_options": {
-            currency: {**amounts[currency], "tax_behavior": TAX_BEHAVIOR} for currency in others
+            currency: {**amounts[currency], "tax_behavior": _tax_behavior(currency)}
+            for currency in others
         },
-        "tax_behavior": TAX_BEHAVIOR,
+        "tax_behavior": _tax_behavior(base),
         "lookup_key": lookup_key,
         "nickname": nickname,
         "metadata": {"plan": plan.key},
@@ -196,6 +203,10 @@ def _change(
     }
     costs = ", ".join(f"{amount} {currency}" for currency, amount in _amounts(params).items())
     return Change(PRICE, lookup_key, params, f"price {lookup_key}: {costs}")
+
+
+def _tax_behavior(currency: str) -> str:
+    return "inclusive" if catalog.tax_included(currency) else "exclusive"
 
 
 def _look_for_product(operation: StripeOperation) -> gateway.Object | None:

@@ -347,7 +347,8 @@ def _lines(invoice: gateway.Object) -> list[Line]:
         for line in invoice["lines"]["data"]
     ]
     discount = sum(one["amount"] for one in invoice.get("total_discount_amounts") or [])
-    tax = sum(one["amount"] for one in invoice.get("total_taxes") or [])
+    taxes = invoice.get("total_taxes") or []
+    tax = sum(one["amount"] for one in taxes if one.get("tax_behavior") != "inclusive")
     if discount:
         lines.append(Line("Discount", Money(-discount, currency)))
     if tax:

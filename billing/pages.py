@@ -21,6 +21,7 @@ from billing import (
 )
 from billing.entitlements import Entitlements
 from billing.models import Checkout, Invoice, Subscription
+from billing.templatetags.taxed import taxed
 from saas.money import Money
 
 INVOICES_SHOWN = 24
@@ -155,6 +156,6 @@ def _promise(trial: Subscription) -> str:
     day = date_format(trial.trial_ends_at, "j F Y") if trial.trial_ends_at else ""
     return (
         "Everything in the plan is switched on, and nothing was charged. Your trial ends on "
-        f"{day}; then {trial.price} before tax is charged"
+        f"{day}; then {trial.price} {taxed(trial.currency)} is charged"
         f" to your {trial.card or 'card'}, unless you cancel before."
     )

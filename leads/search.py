@@ -22,7 +22,7 @@ from leads.models import CampaignLead, Lead, LeadTag
 
 PAGE = 50
 COUNTED = 10_000  # counts above this are "more than"
-COUNTED_EACH = 500  # the same, where each lead is asked for the words
+COUNTED_EACH = 100  # the same, where each lead is asked for the words
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 LISTED = (
