@@ -110,7 +110,8 @@ def _set_up(hook: Hook, campaign: Campaign) -> float | None:
     gate = gate_of(hook.connection)
     try:
         known = campaign.hook_id or _found(gate, hook, campaign)
-        saved = _save(gate, hook, campaign, known)
+        # Not every answer names the webhook; without its id it couldn't be taken away again.
+        saved = _save(gate, hook, campaign, known) or _found(gate, hook, campaign)
     except _Waits as e:
         return e.seconds
     except Retryable as e:

@@ -147,6 +147,24 @@ def test_a_worker_that_died_after_the_call_makes_no_second_webhook(account: Make
         assert not Campaign.objects.filter(hook_id=None).exists()
 
 
+def test_a_webhook_that_an_answer_does_not_name_is_looked_up(
+    account: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = account("sl_setup_30_2_r0")
+    address.turn_on(brand_id=a.brand.pk, actor=a.owner)
+    address.manage(brand_id=a.brand.pk, actor=a.owner)
+    save = remote.client.save_webhook
+
+    def nameless(*args: Any, **fields: Any) -> tuple[Any, Any]:
+        _, answer = save(*args, **fields)
+        return {"ok": True}, answer
+
+    monkeypatch.setattr(remote.client, "save_webhook", nameless)
+    remote.carry_on(a.brand.pk)
+    with scope(a.brand):
+        assert not Campaign.objects.filter(hook_id=None).exists()
+
+
 def test_what_smartlead_refuses_is_tried_thrice_and_said(web: Client, account: Make) -> None:
     a = account("sl_setup_30_2_r0")
     a.fault("not_found", path="webhooks$")
