@@ -169,9 +169,10 @@ def page(
     found: Hits | None = None,
 ) -> Page:
     """Return one page, the newest first or from A to Z. Call in the brand's scope."""
+    found = found or hits(brand_id, filters.q)
     rows, number = matching(brand_id, filters, sort, found)
     rows = rows.only(*SHOWN[rows.model])
-    searched = bool(filters.q)
+    searched = _by_hits(filters, found)
     cut = list(_cut(rows, number, sort, searched=searched, after=after, before=before)[: PAGE + 1])
     more = len(cut) > PAGE
     cut = cut[:PAGE]
@@ -202,7 +203,8 @@ def beside(
 ) -> tuple[int | None, int | None]:
     """Return the ids of the lead before and after `lead` in the list; None where it ends, and
     both when the lead is none of a chosen campaign."""
-    rows, number = matching(brand_id, filters, sort)
+    found = hits(brand_id, filters.q)
+    rows, number = matching(brand_id, filters, sort, found)
     here: Lead | CampaignLead | None = lead
     if filters.campaign is not None and sort == Sort.ACTIVITY:
         here = CampaignLead.objects.filter(
@@ -212,7 +214,7 @@ def beside(
         return None, None
     key = _key(here, "lead_id" if isinstance(here, CampaignLead) else "id", sort)
     before, after = (
-        _cut(rows, number, sort, searched=bool(filters.q), **{way: key})
+        _cut(rows, number, sort, searched=_by_hits(filters, found), **{way: key})
         .values_list(number, flat=True)
         .first()
         for way in ("before", "after")
@@ -234,10 +236,9 @@ def matching(
     Words are looked up as hits, which are capped. `whole` asks each lead instead, for who walks all
     of them by their ids; so does a cap behind which other filters could let something through.
     """
-    if not whole and (found := found or hits(brand_id, filters.q)) is not None:
-        alone = filters == Filters(q=filters.q)
-        whole = not found.all and not (alone and len(found.ids) > PAGE)
-    found = None if whole else found
+    found = None if whole else found or hits(brand_id, filters.q)
+    if found is not None and not _by_hits(filters, found):
+        found, whole = None, True
     leads = Lead.objects.filter(brand_id=brand_id)
     if filters.campaign is None and filters.tag is not None and sort != Sort.EMAIL:
         tags = _days(LeadTag.objects.filter(brand_id=brand_id, tag_id=filters.tag), filters)
@@ -253,6 +254,12 @@ def matching(
         chosen = leads.filter(id__in=_standing(places, filters).values("lead_id"))
         return _person(chosen, brand_id, filters, "id", found), "id"
     return _standing(_person(places, brand_id, filters, "lead_id", found), filters), "lead_id"
+
+
+def _by_hits(filters: Filters, found: Hits | None) -> bool:
+    """Tell whether the hits are all that a list of these filters can show."""
+    alone = filters == Filters(q=filters.q)
+    return found is not None and (found.all or (alone and len(found.ids) > PAGE))
 
 
 def _person(

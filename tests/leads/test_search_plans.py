@@ -271,6 +271,18 @@ def test_words_are_found_as_by_reading_every_lead(full: Any, name: str) -> None:
             assert_cheap(plan, (words, filters))
 
 
+def test_behind_the_cap_leads_are_asked_in_the_order_of_the_page(full: Any) -> None:
+    """One lead in 92 has the name: who reads on finds a page soon, and a hundred to count."""
+    filters = Filters(q="irst77", status="COMPLETED")
+    found = hits.hits(full.pk, filters.q)
+    assert found is not None
+    assert not found.all
+    for work in (search.page, search.count):
+        for plan in explained(lambda w=work: w(full.pk, filters, found=found)):
+            assert_cheap(plan, work.__name__, touched=4 * 92 * search.COUNTED_EACH)
+            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 40_000
+
+
 def test_looking_words_up_reads_little_of_the_index(full: Any) -> None:
     """In blocks of 8 kB. The lists of the letters that all leads have are 1,000 and more."""
     for words, most in (("company", 4000), ("zzzq", 4000), ("mpany 123 l", 8000)):
