@@ -20,7 +20,7 @@ DAY = 86_400
 
 def card(number: int) -> str:
     """A Visa that works, another one for each number."""
-    body = f"400000{number:09d}"
+    body = f"450000{number:09d}"  # Stripe's cards that fail begin with 400000
     doubled = [int(digit) * (2 - place % 2) for place, digit in enumerate(reversed(body))]
     total = sum(value - 9 if value > 9 else value for value in doubled)
     return f"{body}{-total % 10}"
