@@ -107,7 +107,7 @@ def test_a_refusal_is_a_line_and_an_error_has_its_traceback(
 
     client.raise_request_exception = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(brands, "place", lambda *_: 1 / 0)
+        patch.setattr(brands, "places", lambda *_: 1 / 0)
         assert client.get(f"/b/{brand.slug}/").status_code == 500
     assert "ZeroDivisionError" in capfd.readouterr().err
 
