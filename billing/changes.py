@@ -24,6 +24,7 @@ from django.utils import timezone
 from accounts.models import Brand, User
 from billing import (
     catalog,
+    changing,
     checkout,
     gateway,
     operations,
@@ -44,6 +45,7 @@ from saas.tenancy import scope
 
 PROMISED_SECONDS = 15 * 60
 SALT = "billing.change"
+PAY_FIRST = "A payment is open. Pay it first, then you can change your plan."
 Outcome = Literal["done", "planned", "asked"]  # now, at the period's end, once the bank has agreed
 LABELS = {
     "leads": "Leads brought in",
@@ -139,10 +141,12 @@ def preview(
     what was used of a metered plan so far, for the change settles it.
 
     `code` is a promotion code that the person typed. Raises Refused("no_subscription" |
-    "unknown_plan" | "no_change" | "ending" | "planned" | "not_on_trial" | "unknown_code"),
-    Retryable, Misconfigured.
+    "past_due" | "unknown_plan" | "no_change" | "ending" | "planned" | "on_its_way" |
+    "not_on_trial" | "unknown_code"), Retryable, Misconfigured.
     """
     row, before, after = _wanted(brand, plan, interval, seats)
+    with scope(brand):
+        changing.require_answered(row)
     if before.plan.metered:
         usage.flush(brand.pk)
     subscription = gateway.get(f"/v1/subscriptions/{row.stripe_id}")
@@ -175,17 +179,17 @@ def preview(
 def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
     """Carry out what a preview promised; call outside of any scope. Safe to repeat; audited.
 
-    Raises Refused("out_of_date": preview again; "no_subscription", "ending", "waiting", Stripe's
-    own reasons, a declined card among them: then nothing changed), Retryable, Misconfigured.
+    Raises Refused("out_of_date": preview again; "on_its_way": another change; "no_subscription",
+    "past_due", "ending", "waiting", Stripe's own reasons, a declined card among them: then nothing
+    changed), Retryable, Misconfigured.
     """
     agreed = _agreed(promise)
     row, before, after = _wanted(brand, agreed["plan"], agreed["interval"], agreed["seats"])
-    if (row.stripe_id, row.version) != (agreed["subscription"], agreed["version"]):
-        raise Refused("out_of_date", "Your plan changed meanwhile. Look at the change again.")
     later = waits(before, after) and not row.on_trial
     with scope(brand):
         standing.locked(brand.pk)
-        operation = schedules.begin(row, agreed) if later else _begin_change(row, agreed)
+        changing.require_alone(row, agreed)
+        operation = schedules.begin(row, agreed) if later else changing.begin(row, before, agreed)
         audit.record(
             "plan.change_planned" if later else "plan.change_asked",
             row,
@@ -198,26 +202,11 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
             phases = StripeOperation.objects.get(kind=schedules.PHASES.name, subject=made["id"])
         operations.run(phases)
     else:
-        made = _settle(brand, operation, before, agreed)
+        made = changing.settle(brand, operation)
     _look(row)
     if later:
         return "planned"
     return "asked" if made.get("pending_update") else "done"
-
-
-def _settle(
-    brand: Brand, operation: StripeOperation, before: Offer, agreed: Mapping[str, Any]
-) -> gateway.Object:
-    """Change at once; if the bank wants to hear the payer, ask again and let it wait for that."""
-    try:
-        return operations.run(operation)
-    except Refused as e:
-        if not pending.may_wait(e, before, agreed):
-            raise
-    with scope(brand):
-        standing.locked(brand.pk)
-        asked = pending.begin(operation)
-    return operations.run(asked)
 
 
 def _look(row: Subscription) -> None:
@@ -234,20 +223,21 @@ def _name(offer: Offer) -> str:
 def keep(*, brand: Brand, actor: User) -> None:
     """Take back a change that waits for the period's end or for the bank. Safe to repeat; audited.
 
-    Raises Refused("paid") when the bank agreed in the meantime: then the change holds.
+    Raises Refused("too_late") when the change has been made meanwhile, "paid" when the bank has
+    agreed to it, "on_its_way" when Stripe has not answered it yet, "no_subscription"; Retryable,
+    Misconfigured.
     """
     with scope(brand):
         standing.locked(brand.pk)
         row = subscriptions.live()
-        if row is None or not (row.schedule or row.waits):
-            return
-        if row.schedule:
-            operation = operations.begin(
-                schedules.RELEASE, subject=row.schedule, params={"_schedule": row.schedule}
-            )
+        if row is None:
+            raise Refused("no_subscription", "There is no plan to stay on.")
+        operation = _begin_taking_back(row)
+        if operation:
+            audit.record("plan.change_taken_back", row, actor=actor)
         else:
-            operation = pending.begin_taking_back(row)
-        audit.record("plan.change_taken_back", row, actor=actor)
+            _require_kept(row)
+            return
     try:
         operations.run(operation)
     except Refused as e:
@@ -256,6 +246,24 @@ def keep(*, brand: Brand, actor: User) -> None:
         raise Refused("paid", "It can't be taken back any more: the payment is done.") from e
     finally:
         _look(row)
+    with scope(brand):
+        row.refresh_from_db()
+        _require_kept(row)
+
+
+def _begin_taking_back(row: Subscription) -> StripeOperation | None:
+    if row.schedule:
+        held = {"_schedule": row.schedule}
+        return operations.begin(schedules.RELEASE, subject=row.schedule, params=held)
+    return pending.begin_taking_back(row) if row.waits else None
+
+
+def _require_kept(row: Subscription) -> None:
+    """Raise Refused unless it is true that the plan stays as it was before its last change."""
+    changing.require_answered(row)
+    now = current(row)
+    if now and now == changing.last(row):
+        raise Refused("too_late", f"It is too late: you are on {now.plan.name} already.")
 
 
 def _wanted(
@@ -263,6 +271,8 @@ def _wanted(
 ) -> tuple[Subscription, Offer, Offer]:
     with scope(brand):
         row = subscriptions.live()
+    if row and row.status == "past_due":
+        raise Refused("past_due", PAY_FIRST)
     if row is None or row.status not in ("active", "trialing"):
         raise Refused("no_subscription", "There is no paid plan to change.")
     if row.cancel_at_period_end:
@@ -354,40 +364,3 @@ def _lines(invoice: gateway.Object) -> list[Line]:
     if tax:
         lines.append(Line("Tax", Money(tax, currency)))
     return lines
-
-
-def _begin_change(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
-    return operations.begin_once(
-        CHANGE,
-        subject=f"{row.stripe_id} at {agreed['at']}",
-        params={
-            "_subscription": row.stripe_id,
-            "items": agreed["items"],
-            "proration_behavior": "always_invoice",
-            "proration_date": agreed["at"],
-            "payment_behavior": "error_if_incomplete",
-            **schedules.given(discounts=agreed["discounts"]),
-        },
-    )
-
-
-def _look_changed(operation: StripeOperation) -> gateway.Object | None:
-    found = gateway.get(f"/v1/subscriptions/{operation.params['_subscription']}")
-    there = {(item["price"]["id"], item.get("quantity")) for item in found["items"]["data"]}
-    wanted = {
-        (item["price"], item.get("quantity"))
-        for item in operation.params["items"]
-        if not item.get("deleted")
-    }
-    return found if there == wanted else None
-
-
-CHANGE = operations.register(
-    operations.Kind(
-        "subscription.change",
-        "/v1/subscriptions/{_subscription}",
-        _look_changed,
-        give_up_when_stale=True,
-        line="_subscription",
-    )
-)

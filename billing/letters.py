@@ -58,6 +58,13 @@ def trial_paid(account: BillingAccount, row: Subscription, invoice: Invoice) -> 
     )
 
 
+def change_stopped(account: BillingAccount, plan: str, problem: str) -> None:
+    """Tell everyone who can pay that a change of plan, kept through an outage, needs them."""
+    known = catalog.PLANS.get(plan)
+    name = known.name if known else "another plan"
+    _tell(account, "mail/change_stopped", "billing:overview", plan=name, problem=problem)
+
+
 def _tell(account: BillingAccount, template: str, page: str, **context: Any) -> None:
     brand = Brand.objects.get(pk=account.brand_id)
     url = settings.PUBLIC_URL + reverse(page, kwargs={"slug": brand.slug})

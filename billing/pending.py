@@ -11,15 +11,12 @@ nor with a promotion code, which would be used up by an invoice that may be give
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from billing import catalog, gateway, operations
+from billing import catalog, gateway, letters, operations
 from billing.catalog import Offer
-from billing.models import Invoice, StripeOperation, Subscription
-from saas.errors import Refused
+from billing.models import BillingAccount, Invoice, StripeOperation, Subscription
 from saas.money import Money
 
 ASKS = ("subscription_payment_intent_requires_action", "authentication_required")
@@ -48,15 +45,61 @@ def waiting(row: Subscription) -> Waiting | None:
     )
 
 
-def may_wait(refusal: Refused, before: Offer, agreed: Mapping[str, Any]) -> bool:
+def may_wait(change: StripeOperation) -> bool:
     """Tell whether a change that was refused may be asked for as a pending update."""
-    return refusal.code in ASKS and not before.plan.metered and not agreed["discounts"]
+    params = change.params
+    fits = params.get("_metered") is False and not params.get("discounts")
+    return change.error_code in ASKS and fits
+
+
+def words(code: str, message: str, change: StripeOperation) -> str:
+    """Say what to do about a refusal: Stripe's words, but for a bank that can't be waited for."""
+    if code not in ASKS:
+        return message
+    ask = "Your bank wants you to confirm this payment, which isn't possible"
+    if change.params.get("discounts"):
+        then = "together with a promotion code. Try again without the code, or with another card."
+    else:
+        then = "for a plan that is billed by use. Try again with another card."
+    return f"{ask} {then} Nothing was changed."
 
 
 def begin(change: StripeOperation) -> StripeOperation:
     """Write the intent to ask once more for a refused change; once a promise. In the scope."""
-    params = {**change.params, "payment_behavior": "pending_if_incomplete"}
-    return operations.begin_once(ASK, subject=change.subject, params=params)
+    late = {"_late": _is_late(change), "payment_behavior": "pending_if_incomplete"}
+    return operations.begin_once(ASK, subject=change.subject, params=change.params | late)
+
+
+def asked(change: StripeOperation) -> StripeOperation | None:
+    """Return the intent to ask once more for a change, if there is one. In the scope."""
+    intents = StripeOperation.objects.filter(kind=ASK.name, subject=change.subject)
+    found: StripeOperation | None = intents.first()
+    return found
+
+
+def tell_refusal(change: StripeOperation) -> None:
+    """Write to those who pay that a change was refused, in the transaction that notes it. Who is
+    still there reads it on the page instead."""
+    if _is_late(change):
+        problem = words(change.error_code, change.last_error, change)
+        letters.change_stopped(_account(change), str(change.params.get("_plan")), problem)
+
+
+def _tell_wait(change: StripeOperation, found: gateway.Object) -> None:
+    """Write to those who pay that the bank asks about a change that went through an outage."""
+    if found.get("pending_update") and _is_late(change):
+        problem = "Your bank wants you to confirm the payment. Until you do, nothing changes."
+        letters.change_stopped(_account(change), str(change.params.get("_plan")), problem)
+
+
+def _is_late(change: StripeOperation) -> bool:
+    """Tell whether an answer comes after a first attempt without one: nobody waits for it."""
+    return change.attempts > 1 or bool(change.params.get("_late"))
+
+
+def _account(change: StripeOperation) -> BillingAccount:
+    account: BillingAccount = BillingAccount.objects.get(brand_id=change.brand_id)
+    return account
 
 
 def begin_taking_back(row: Subscription) -> StripeOperation:
@@ -85,6 +128,8 @@ ASK = operations.register(
         "subscription.ask",
         "/v1/subscriptions/{_subscription}",
         _look_asked,
+        effect=_tell_wait,
+        refusal=tell_refusal,
         give_up_when_stale=True,
         line="_subscription",
     )

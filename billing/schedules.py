@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from billing import gateway, operations, projection
+from billing import changing, gateway, operations, pending, projection
 from billing.models import StripeOperation, Subscription
 
 
@@ -17,9 +17,10 @@ def begin(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
     """Write the intent, in the caller's scope and under the account's lock; once a promise."""
     return operations.begin_once(
         SCHEDULE,
-        subject=f"{row.stripe_id} at {agreed['at']}",
+        subject=changing.subject(row, agreed),
         params={
             "from_subscription": row.stripe_id,
+            **changing.noted(agreed),
             "_items": agreed["items"],
             "_interval": agreed["interval"],
             "_discounts": agreed["discounts"],
@@ -98,6 +99,7 @@ SCHEDULE = operations.register(
         "/v1/subscription_schedules",
         _look_scheduled,
         effect=_schedule_made,
+        refusal=pending.tell_refusal,
         give_up_when_stale=True,
     )
 )

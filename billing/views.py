@@ -18,7 +18,16 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import Brand
 from accounts.requests import BrandRequest
 from accounts.roles import Permission, allows, requires
-from billing import card_trials, catalog, changes, checkout, currencies, pages, subscriptions
+from billing import (
+    card_trials,
+    catalog,
+    changes,
+    changing,
+    checkout,
+    currencies,
+    pages,
+    subscriptions,
+)
 from saas.celery import wake
 from saas.errors import Misconfigured, Refused, Retryable
 from saas.tenancy import scope
@@ -87,7 +96,12 @@ def tells_refusals(then: str) -> Callable[[View[P]], View[P]]:
 def overview(request: BrandRequest) -> HttpResponse:
     """Plan, use, next invoice, invoices."""
     context = pages.overview(request.brand.pk)
-    return render(request, "billing/overview.html", {**context, "may_manage": _may_manage(request)})
+    subscription = context["subscription"]
+    context |= {
+        "coming": changing.on_its_way(subscription) if subscription else None,
+        "may_manage": _may_manage(request),
+    }
+    return render(request, "billing/overview.html", context)
 
 
 @require_GET
@@ -155,6 +169,9 @@ def choose_change(request: BrandRequest) -> HttpResponse:
     subscription = subscriptions.live()
     if subscription is None:
         return redirect("billing:subscribe", slug=request.brand.slug)
+    if subscription.status == "past_due":
+        messages.error(request, changes.PAY_FIRST)
+        return redirect("billing:overview", slug=request.brand.slug)
     context = pages.overview(request.brand.pk) | choice(request)
     context |= {"currency": subscription.currency, "current": changes.current(subscription)}
     if "interval" not in request.GET:

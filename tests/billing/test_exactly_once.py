@@ -24,6 +24,7 @@ from django.utils import timezone
 from billing import (
     catalog,
     changes,
+    changing,
     checkout,
     customers,
     gateway,
@@ -214,6 +215,14 @@ def begin_usage(stripe: Stripe) -> StripeOperation:
     return batch.operation
 
 
+def begin_agreed(brand: Any, row: Subscription) -> StripeOperation:
+    agreed = promise(brand, "leads_growth")
+    before = changes.current(row)
+    assert before
+    with scope(brand):
+        return changing.begin(row, before, agreed)
+
+
 def promise(brand: Any, plan: str) -> dict[str, Any]:
     shown = changes.preview(brand=brand, plan=plan, interval="month", seats=None)
     return changes._agreed(shown.promise)
@@ -221,9 +230,7 @@ def promise(brand: Any, plan: str) -> dict[str, Any]:
 
 def begin_change(stripe: Stripe) -> StripeOperation:
     brand, row = with_subscription(stripe)
-    agreed = promise(brand, "leads_growth")
-    with scope(brand):
-        return changes._begin_change(row, agreed)
+    return begin_agreed(brand, row)
 
 
 def begin_asking(stripe: Stripe) -> StripeOperation:
@@ -236,9 +243,7 @@ def begin_asking(stripe: Stripe) -> StripeOperation:
     chosen = {"default_payment_method": card["id"]}
     key = f"{row.stripe_id} default"
     gateway.write("post", f"/v1/subscriptions/{row.stripe_id}", chosen, key=key)
-    agreed = promise(brand, "leads_growth")
-    with scope(brand):
-        change = changes._begin_change(row, agreed)
+    change = begin_agreed(brand, row)
     with pytest.raises(Refused):
         operations.run(change)
     with scope(brand):
