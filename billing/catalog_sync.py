@@ -1,5 +1,7 @@
 """The catalog at Stripe: what is missing there, and how it gets there. Never edits a price.
 
+The name and the description of a product are changed in place.
+
 Products have ids of ours (`harbor_<plan>`), prices are found by lookup key. An amount that differs
 at Stripe is a conflict for a person: the plan needs a new version, old subscribers keep the old.
 """
@@ -17,17 +19,19 @@ from saas.tenancy import everyone
 
 TAX_CODE = "txcd_10103001"  # Stripe's code for software as a service, for business use
 UNTOLD: Any = None  # Stripe doesn't always tell the tiers of a price's further currencies
+WORDS = ("name", "description")  # of a product, which people read
 EXPAND = ["data.currency_options", "data.tiers"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing to create; `text` says it to a person."""
+    """One thing to create, or to update ("~"); `text` says it to a person."""
 
     kind: operations.Kind
     subject: str
     params: dict[str, Any]
     text: str
+    sign: str = "+"
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,7 @@ def diff() -> Diff:
     there = _prices([change.params["lookup_key"] for change in wanted])
     counting = [plan.metered for plan in plans if plan.metered]
     meters = {one["event_name"] for one in _meters()} if counting else ()
-    changes = [
-        _product(plan) for plan in plans if gateway.find(f"/v1/products/{product_id(plan)}") is None
-    ]
+    changes = [change for plan in plans for change in _product_changes(plan)]
     changes += [_meter(one) for one in counting if one.event not in meters]
     changes += [change for change in wanted if change.params["lookup_key"] not in there]
     return Diff(changes, [text for change in wanted for text in _conflict(change, there)])
@@ -56,11 +58,14 @@ def _conflict(change: Change, there: Mapping[str, gateway.Object]) -> list[str]:
     key = change.params["lookup_key"]
     if key not in there:
         return []
-    return [
+    price = there[key]
+    untold = set(_options(change.params)) - set(_options(price))
+    missing = sorted(untold) if price.get("currency_options") else []
+    return [f"{key} has no {one} at Stripe: raise the plan's version" for one in missing] + [
         f"{key} is {at_stripe} {currency} at Stripe and {here} here: raise the plan's version"
         for told in (_amounts, _taxes)
         for currency, here in told(change.params).items()
-        if (at_stripe := told(there[key]).get(currency, UNTOLD)) not in (here, UNTOLD)
+        if (at_stripe := told(price).get(currency, UNTOLD)) not in (here, UNTOLD)
     ]
 
 
@@ -85,7 +90,7 @@ def _amount(option: Mapping[str, Any]) -> Any:
 
 
 def apply(change: Change) -> None:
-    """Create what is missing. Safe to repeat. Raises Refused, Retryable, Misconfigured."""
+    """Create or update one thing. Safe to repeat. Raises Refused, Retryable, Misconfigured."""
     params = {**change.params, **_with_meter(change.params)}
     with everyone("sync the catalog"):
         operation = operations.begin(change.kind, subject=change.subject, params=params)
@@ -120,6 +125,19 @@ def _prices(keys: list[str]) -> dict[str, gateway.Object]:
         for price in gateway.each("/v1/prices", asked):
             found[price["lookup_key"]] = price
     return found
+
+
+def _product_changes(plan: catalog.Plan) -> list[Change]:
+    wanted = _product(plan)
+    there = gateway.find(f"/v1/products/{wanted.subject}")
+    if there is None:
+        return [wanted]
+    words = {name: wanted.params[name] for name in WORDS if wanted.params[name] != there.get(name)}
+    if not words:
+        return []
+    said = ", ".join(f"{name} {there.get(name)!r} becomes {new!r}" for name, new in words.items())
+    params = {"_product": wanted.subject, **words}
+    return [Change(RENAME, wanted.subject, params, f"product {wanted.subject}: {said}", "~")]
 
 
 def _product(plan: catalog.Plan) -> Change:
@@ -213,6 +231,12 @@ def _look_for_product(operation: StripeOperation) -> gateway.Object | None:
     return gateway.find(f"/v1/products/{operation.params['id']}")
 
 
+def _look_renamed(operation: StripeOperation) -> gateway.Object | None:
+    found = gateway.get(f"/v1/products/{operation.params['_product']}")
+    wanted = [(name, operation.params[name]) for name in WORDS if name in operation.params]
+    return found if all(found.get(name) == word for name, word in wanted) else None
+
+
 def _look_for_meter(operation: StripeOperation) -> gateway.Object | None:
     for meter in _meters():
         if meter["event_name"] == operation.params["event_name"]:
@@ -226,6 +250,9 @@ def _look_for_price(operation: StripeOperation) -> gateway.Object | None:
 
 PRODUCT = operations.register(
     operations.Kind("product.create", "/v1/products", _look_for_product, tagged=True)
+)
+RENAME = operations.register(
+    operations.Kind("product.update", "/v1/products/{_product}", _look_renamed)
 )
 METER = operations.register(operations.Kind("meter.create", "/v1/billing/meters", _look_for_meter))
 PRICE = operations.register(

@@ -16,7 +16,7 @@ from tests.factories import make_brand, make_user
 
 
 def test_clicks_at_once_reach_one_session(live_db: Any, sandbox: Any) -> None:
-    call_command("sync_catalog")
+    call_command("sync_catalog", yes=True)
     owner = make_user()
     brand = make_brand(owner=owner)
     urls: list[str] = []

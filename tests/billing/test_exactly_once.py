@@ -181,6 +181,15 @@ def begin_product(_: Stripe) -> StripeOperation:
         )
 
 
+def begin_renaming(stripe: Stripe) -> StripeOperation:
+    from billing import catalog_sync
+
+    made = operations.run(begin_product(stripe))
+    params = {"_product": made["id"], "name": f"{made['name']} renamed"}
+    with everyone("test"):
+        return operations.begin(catalog_sync.RENAME, subject=made["id"], params=params)
+
+
 def begin_price(_: Stripe) -> StripeOperation:
     from billing import catalog_sync
 
@@ -309,6 +318,7 @@ BEGIN: dict[str, Callable[[Stripe], StripeOperation]] = {
     "subscription.update": begin_ending,
     "subscription.cancel_now": begin_cancelling,
     "product.create": begin_product,
+    "product.update": begin_renaming,
     "price.create": begin_price,
     "meter.create": begin_meter,
     "meter.event": begin_usage,

@@ -155,5 +155,5 @@ def test_the_mirror_follows_and_never_sees_the_key(
 
 def test_the_catalog_is_synced_once(stripe: Stripe) -> None:
     before = stripe.writes()
-    management.call_command("sync_catalog", verbosity=0)
+    management.call_command("sync_catalog", verbosity=0, yes=True)
     assert stripe.writes() == before

@@ -38,7 +38,7 @@ def camera(
 ) -> Iterator[Camera]:
     """A camera on a Harbor with a small demo."""
     settings.DEBUG, settings.VAR = True, tmp_path
-    call_command("sync_catalog")
+    call_command("sync_catalog", yes=True)
     logins = read_logins(story.tell(brands=2, leads=120))
     logins["viewer"] = Login("vera@northwind.example", story.PASSWORD)
     camera = Camera(browser, web, logins, tmp_path / "shots")

@@ -32,7 +32,7 @@ def site(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, sandbo
     request.getfixturevalue("beat")()
     from django.core.management import call_command
 
-    call_command("sync_catalog")
+    call_command("sync_catalog", yes=True)
     _location()
     return url
 

@@ -16,4 +16,4 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         call_command("migrate", interactive=False, skip_checks=True)
-        call_command("sync_catalog")
+        call_command("sync_catalog", yes=True)
