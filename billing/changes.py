@@ -33,6 +33,7 @@ from billing import (
     schedules,
     standing,
     subscriptions,
+    sums,
     usage,
 )
 from billing.catalog import Limits, Offer
@@ -68,21 +69,17 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Line:
-    text: str
-    amount: Money
-
-
-@dataclass(frozen=True)
 class Preview:
-    """What a change would do. `today` is charged now, or kept as credit when below zero; `promise`
+    """What a change would do. `today` is charged now, or kept as credit when below zero;
+    `credit_used` is what credit takes off the next invoice, whose charge is `following`; `promise`
     is what `change` wants back."""
 
     offer: Offer
     at: datetime | None
     today: Money
-    lines: list[Line]
+    lines: list[sums.Line]
     following: Money
+    credit_used: Money
     following_at: datetime | None
     losses: list[Loss]
     promise: str
@@ -159,13 +156,15 @@ def preview(
     promise = {"subscription": row.stripe_id, "version": row.version, "at": now}
     promise |= {"plan": plan, "interval": interval, "seats": after.seats, "items": items}
     promise |= {"discounts": discounts if found else []}
+    after_credit = sums.following(following, settled)
     new_period = settled is not None and before.interval != after.interval
     return Preview(
         offer=after,
         at=row.current_period_end if later else None,
-        today=Money(settled["total"] if settled else 0, row.currency),
-        lines=_lines(settled) if settled else [],
-        following=Money(following["total"], row.currency),
+        today=sums.today(settled) if settled else Money(0, row.currency),
+        lines=sums.lines(settled) if settled else [],
+        following=after_credit,
+        credit_used=Money(following["total"], row.currency) - after_credit,
         following_at=None if new_period else row.current_period_end,
         losses=losses(before.limits, after.limits),
         promise=signing.dumps(promise, salt=SALT, compress=True),
@@ -338,22 +337,6 @@ def _invoice(asked: Mapping[str, Any], items: list[Any], behaviour: str, at: int
     if behaviour != "none":
         details["proration_date"] = at
     return gateway.preview({**schedules.given(**asked), "subscription_details": details})
-
-
-def _lines(invoice: gateway.Object) -> list[Line]:
-    currency = invoice["currency"]
-    lines = [
-        Line(line.get("description") or "", Money(line["amount"], currency))
-        for line in invoice["lines"]["data"]
-    ]
-    discount = sum(one["amount"] for one in invoice.get("total_discount_amounts") or [])
-    taxes = invoice.get("total_taxes") or []
-    tax = sum(one["amount"] for one in taxes if one.get("tax_behavior") != "inclusive")
-    if discount:
-        lines.append(Line("Discount", Money(-discount, currency)))
-    if tax:
-        lines.append(Line("Tax", Money(tax, currency)))
-    return lines
 
 
 def _begin_change(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
