@@ -71,8 +71,9 @@ class Loss:
 @dataclass(frozen=True)
 class Preview:
     """What a change would do. `today` is charged now, or kept as credit when below zero;
-    `credit_used` is what credit takes off the next invoice, whose charge is `following`; `promise`
-    is what `change` wants back."""
+    `credit_used` is what credit takes off the next invoice, whose charge is `following`;
+    `counting`: what is used of a metered plan until the change is added to `today`; `promise` is
+    what `change` wants back."""
 
     offer: Offer
     at: datetime | None
@@ -82,6 +83,7 @@ class Preview:
     credit_used: Money
     following_at: datetime | None
     losses: list[Loss]
+    counting: bool
     promise: str
 
     @property
@@ -156,17 +158,14 @@ def preview(
     promise = {"subscription": row.stripe_id, "version": row.version, "at": now}
     promise |= {"plan": plan, "interval": interval, "seats": after.seats, "items": items}
     promise |= {"discounts": discounts if found else []}
-    after_credit = sums.following(following, settled)
     new_period = settled is not None and before.interval != after.interval
     return Preview(
         offer=after,
         at=row.current_period_end if later else None,
-        today=sums.today(settled) if settled else Money(0, row.currency),
-        lines=sums.lines(settled) if settled else [],
-        following=after_credit,
-        credit_used=Money(following["total"], row.currency) - after_credit,
+        **sums.charged(settled, following),
         following_at=None if new_period else row.current_period_end,
         losses=losses(before.limits, after.limits),
+        counting=before.plan.metered is not None and settled is not None,
         promise=signing.dumps(promise, salt=SALT, compress=True),
     )
 

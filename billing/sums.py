@@ -7,6 +7,7 @@ what is left to charge. A balance above zero is owed from before, and is charged
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from billing import gateway
 from saas.money import Money
@@ -18,13 +19,24 @@ class Line:
     amount: Money
 
 
+def charged(settled: gateway.Object | None, following: gateway.Object) -> dict[str, Any]:
+    """Return the sums of a `changes.Preview`: of today's invoice, if any, and of the next. Pure."""
+    then = next_charge(following, settled)
+    return {
+        "today": today(settled) if settled else Money(0, then.currency),
+        "lines": lines(settled) if settled else [],
+        "following": then,
+        "credit_used": Money(following["total"], then.currency) - then,
+    }
+
+
 def today(invoice: gateway.Object) -> Money:
     """What an invoice charges now; below zero what it adds to the credit. Pure."""
     due, total = invoice["amount_due"], invoice["total"]
     return Money(total if total < 0 and not due else due, invoice["currency"])
 
 
-def following(invoice: gateway.Object, before: gateway.Object | None) -> Money:
+def next_charge(invoice: gateway.Object, before: gateway.Object | None) -> Money:
     """What the next invoice charges, after one that is settled today, if there is one. Pure.
 
     Each is previewed by itself, with the balance of now; what today uses up is gone by then.
@@ -52,5 +64,7 @@ def lines(invoice: gateway.Object) -> list[Line]:
     if tax:
         found.append(Line("Tax", Money(tax, currency)))
     if balance:
-        found.append(Line("Your credit" if balance < 0 else "From before", Money(balance, currency)))
+        found.append(
+            Line("Your credit" if balance < 0 else "From before", Money(balance, currency))
+        )
     return found

@@ -263,6 +263,8 @@ def _is_over(operation: StripeOperation) -> bool:
     Raises Retryable while the next period isn't known here, or Stripe's sums may not yet hold what
     was sent at the end of the last one. Without them a report could be billed twice.
     """
+    if operation.brand_id is None:
+        raise Bug("a meter event of no brand")
     with scope(operation.brand_id):
         batch = UsageBatch.objects.get(operation=operation)
         row = subscriptions.live()

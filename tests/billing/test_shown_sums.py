@@ -72,7 +72,7 @@ def test_credit_is_taken_off_what_is_charged_today_and_next(
     assert shown.lines[-1].text == "Your credit"
     assert sum(line.amount.minor for line in shown.lines) == shown.today.minor
     assert abs(shown.today.minor - charged) <= 1  # a second may have gone by
-    assert f"<td>Your credit</td><td class=\"num\">-${min(given, full) / 100:.2f}" in page
+    assert f'<td>Your credit</td><td class="num">-${min(given, full) / 100:.2f}' in page
     assert (f"after ${(18_000 - then) / 100:.2f} of your credit" in page) == (then < 18_000)
     assert abs(shown.following.minor - then) <= 1
     changes.change(brand=brand, promise=shown.promise, actor=owner)
@@ -174,3 +174,24 @@ def test_a_price_that_holds_the_tax_is_before_the_discount(
     stripe.deliver()
     page = words(owner, f"/b/{brand.slug}/billing/")
     assert "with tax, before your discount and any credit" in page
+
+
+def test_leaving_a_metered_plan_says_that_what_is_used_meanwhile_may_be_added(
+    metered: Any, owner: Any, stripe: Stripe, time_machine: Any
+) -> None:
+    """The sweep may send usage between the look and the change, and the change settles it."""
+    count(metered, 250 * GB)
+    path = f"/b/{metered.slug}/billing/change/preview/?plan=vpn_team&interval=month&seats=10"
+    assert "what you use from now until you change may be added" in words(owner, path)
+    shown = look(metered, "vpn_team", 10)
+    pass_days(stripe, time_machine, 0.002)
+    count(metered, 100 * GB)
+    usage.flush(metered.pk)
+    pass_days(stripe, time_machine, 0.002)
+    changes.change(brand=metered, promise=shown.promise, actor=owner)
+    assert newest(stripe)["total"] == shown.today.minor + 100 * 6
+
+
+def test_a_plan_of_fixed_price_adds_nothing(brand: Any, owner: Any, stripe: Stripe) -> None:
+    subscribe(brand, owner, stripe, "vpn_team", seats=3)
+    assert not look(brand, "vpn_metered").counting
