@@ -34,6 +34,7 @@ from billing import (
     schedules,
     standing,
     subscriptions,
+    sums,
     usage,
 )
 from billing.catalog import Limits, Offer
@@ -70,23 +71,21 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Line:
-    text: str
-    amount: Money
-
-
-@dataclass(frozen=True)
 class Preview:
-    """What a change would do. `today` is charged now, or kept as credit when below zero; `promise`
-    is what `change` wants back."""
+    """What a change would do. `today` is charged now, or kept as credit when below zero;
+    `credit_used` is what credit takes off the next invoice, whose charge is `following`;
+    `counting`: what is used of a metered plan until the change is added to `today`; `promise` is
+    what `change` wants back."""
 
     offer: Offer
     at: datetime | None
     today: Money
-    lines: list[Line]
+    lines: list[sums.Line]
     following: Money
+    credit_used: Money
     following_at: datetime | None
     losses: list[Loss]
+    counting: bool
     promise: str
 
     @property
@@ -167,11 +166,10 @@ def preview(
     return Preview(
         offer=after,
         at=row.current_period_end if later else None,
-        today=Money(settled["total"] if settled else 0, row.currency),
-        lines=_lines(settled) if settled else [],
-        following=Money(following["total"], row.currency),
+        **sums.charged(settled, following),
         following_at=None if new_period else row.current_period_end,
         losses=losses(before.limits, after.limits),
+        counting=before.plan.metered is not None and settled is not None,
         promise=signing.dumps(promise, salt=SALT, compress=True),
     )
 
@@ -348,19 +346,3 @@ def _invoice(asked: Mapping[str, Any], items: list[Any], behaviour: str, at: int
     if behaviour != "none":
         details["proration_date"] = at
     return gateway.preview({**schedules.given(**asked), "subscription_details": details})
-
-
-def _lines(invoice: gateway.Object) -> list[Line]:
-    currency = invoice["currency"]
-    lines = [
-        Line(line.get("description") or "", Money(line["amount"], currency))
-        for line in invoice["lines"]["data"]
-    ]
-    discount = sum(one["amount"] for one in invoice.get("total_discount_amounts") or [])
-    taxes = invoice.get("total_taxes") or []
-    tax = sum(one["amount"] for one in taxes if one.get("tax_behavior") != "inclusive")
-    if discount:
-        lines.append(Line("Discount", Money(-discount, currency)))
-    if tax:
-        lines.append(Line("Tax", Money(tax, currency)))
-    return lines

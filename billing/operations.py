@@ -54,7 +54,9 @@ class Kind:
     a success, `refusal` in that of a failure. `is_there` knows a refusal that says that Stripe has
     the effect already, which is a success. `tagged`: the object's metadata gets the operation's
     id, for `look`. `give_up_when_stale`: a wish too old to fulfil unasked (a person has gone away).
-    `line`: the parameter whose operations replace each other (module docstring).
+    `line`: the parameter whose operations replace each other (module docstring). `is_over`, asked
+    before each sending and outside of any scope, tells whether it would come too late by now: then
+    it is looked for, and refused as "too_late" when it isn't there; Retryable lets it wait.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Kind:
     tagged: bool = False
     give_up_when_stale: bool = False
     line: str = ""
+    is_over: Callable[[StripeOperation], bool] | None = None
 
 
 _kinds: dict[str, Kind] = {}
@@ -215,6 +218,8 @@ def _overtake(operation: StripeOperation) -> bool:
 
 def _send(row: StripeOperation) -> gateway.Object:
     kind = _kinds[row.kind]
+    if kind.is_over and kind.is_over(row):
+        return _look_once_more(kind, row)
     repeated = row.attempts > 1 and kind.method == "delete"  # Stripe ignores keys on DELETE
     if repeated or _stale(row, timezone.now()):
         return _look_then_send(kind, row)
@@ -222,6 +227,13 @@ def _send(row: StripeOperation) -> gateway.Object:
         return _post(kind, row)
     except gateway.Replayed:
         return _look_then_send(kind, row)
+
+
+def _look_once_more(kind: Kind, row: StripeOperation) -> gateway.Object:
+    found = kind.look(row)
+    if found is None:
+        raise Refused("too_late", "This did not arrive in time.")
+    return found
 
 
 def _stale(row: StripeOperation, now: datetime) -> bool:

@@ -78,6 +78,7 @@ def overview(brand_id: int) -> dict[str, Any]:
         "invoices": _invoices(),
         "ending": ending,
         "on_its_way": ending != known,
+        "owing": bool(subscription and subscription.status in ("past_due", "unpaid")),
         "refused": None if subscription else card_trials.last_refused(),
         "held": _held(brand_id) if subscription and not ending else {},
     }
@@ -154,8 +155,9 @@ def confirmation(brand_id: int, session: str) -> dict[str, Any]:
 def _promise(trial: Subscription) -> str:
     """What was agreed to with a trial with a card."""
     day = date_format(trial.trial_ends_at, "j F Y") if trial.trial_ends_at else ""
+    less = f", less your discount ({trial.discount})," if trial.discount else ""
     return (
         "Everything in the plan is switched on, and nothing was charged. Your trial ends on "
-        f"{day}; then {trial.price} {taxed(trial.currency)} is charged"
+        f"{day}; then {trial.price} {taxed(trial.currency)}{less} is charged"
         f" to your {trial.card or 'card'}, unless you cancel before."
     )

@@ -13,7 +13,8 @@ second copy. Of a batch that Stripe refuses for another reason the reports wait 
 Usage belongs to the period in which it happened. When that period was invoiced before the batch is
 made, it counts at the start of the current one, and the batch says so (`late`). So nothing is sent
 between a period's end and our knowing of the next one: an event of a period that is invoiced would
-never be billed.
+never be billed. Nor is a batch that an outage held back until its period was over. Stripe's sums
+tell, once they are SETTLED, whether it arrived before; if it did not, its reports wait again too.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from billing.models import (
     UsageBatch,
 )
 from saas import audit
-from saas.errors import Bug, Misconfigured, Refused
+from saas.errors import Bug, Misconfigured, Refused, Retryable
 from saas.money import Money
 from saas.tenancy import everyone, in_scope, scope
 
@@ -49,6 +50,7 @@ PARTS = {"vpn_gigabytes": 10**9}  # of a unit: bytes
 BATCH = 10_000  # rows in one batch
 State = StripeOperation.State
 NOT_AFTER = timedelta(minutes=4)  # Stripe takes events from five minutes ahead at most
+SETTLED = timedelta(hours=1)  # after a period's end Stripe's sums hold all that was sent in it
 SOON = timedelta(minutes=15)  # a period that ends so soon is reported at every sweep
 
 _ADD = """
@@ -255,6 +257,30 @@ def _begin(account: BillingAccount, metered: Metered, batch: UsageBatch) -> Stri
     )
 
 
+def _is_over(operation: StripeOperation) -> bool:
+    """Tell whether the period of an event is over, so that it would never be billed.
+
+    Raises Retryable while the next period isn't known here, or Stripe's sums may not yet hold what
+    was sent at the end of the last one. Without them a report could be billed twice.
+    """
+    if operation.brand_id is None:
+        raise Bug("a meter event of no brand")
+    with scope(operation.brand_id):
+        batch = UsageBatch.objects.get(operation=operation)
+        row = subscriptions.live()
+    if row is None or metered_of(row) is None or row.stripe_id != batch.subscription:
+        return True
+    now, start, end = timezone.now(), row.current_period_start, row.current_period_end
+    if end and end <= now:
+        raise Retryable("stripe", after=60.0, detail="the next period isn't known yet")
+    if start is None or batch.at >= start:
+        return False
+    left = (start + SETTLED - now).total_seconds()
+    if left > 0:
+        raise Retryable("stripe", after=left, detail="the sums of the last period aren't settled")
+    return True
+
+
 def _look_for_event(operation: StripeOperation) -> gateway.Object | None:
     """Stripe lists no meter events: its sum of the minute tells whether this one is in it.
 
@@ -311,5 +337,6 @@ EVENT = operations.register(
         _look_for_event,
         refusal=_refused,
         is_there=_is_there,
+        is_over=_is_over,
     )
 )

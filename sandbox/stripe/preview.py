@@ -40,6 +40,10 @@ def imagined(tx: Tx, change: Callable[[Tx], Obj]) -> Obj:
     """The invoice that `change` makes, as a preview; nothing of it stays."""
     with tx.store.discarded():
         invoice: Obj = public(change(tx))
+        balance = tx.get("customer", invoice["customer"])["balance"]
+    if invoice["status"] == "draft":  # a draft has yet to meet the balance
+        due = max(invoice["total"] + balance, 0)
+        invoice |= {"starting_balance": balance, "amount_due": due, "amount_remaining": due}
     identifier = f"upcoming_in_{token(24)}"
     invoice |= {
         "id": identifier,
