@@ -49,14 +49,16 @@ Effect = Callable[[StripeOperation, gateway.Object], None]
 class Kind:
     """How one kind of operation is sent, found again and applied.
 
+    `is_over`, asked before each sending and outside of any scope, tells whether it would come too
+    late by now: then it is looked for, and refused as "too_late" when it isn't there. It may raise
+    Retryable to let it wait.
+
     `path` is formatted with the parameters whose names start with an underscore; the others go to
     Stripe. `look` returns the effect if Stripe has it already. `effect` runs in the transaction of
     a success, `refusal` in that of a failure. `is_there` knows a refusal that says that Stripe has
     the effect already, which is a success. `tagged`: the object's metadata gets the operation's
     id, for `look`. `give_up_when_stale`: a wish too old to fulfil unasked (a person has gone away).
-    `line`: the parameter whose operations replace each other (module docstring). `is_over`, asked
-    before each sending and outside of any scope, tells whether it would come too late by now: then
-    it is looked for, and refused as "too_late" when it isn't there; Retryable lets it wait.
+    `line`: the parameter whose operations replace each other (module docstring).
     """
 
     name: str
@@ -65,11 +67,11 @@ class Kind:
     effect: Effect | None = None
     refusal: Callable[[StripeOperation], None] | None = None
     is_there: Callable[[Refused], bool] | None = None
+    is_over: Callable[[StripeOperation], bool] | None = None
     method: gateway.Method = "post"
     tagged: bool = False
     give_up_when_stale: bool = False
     line: str = ""
-    is_over: Callable[[StripeOperation], bool] | None = None
 
 
 _kinds: dict[str, Kind] = {}
