@@ -193,15 +193,11 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
             changes={"plan": [_name(before), _name(after)]},
         )
     if later:
-        made = operations.run(operation)
-        with scope(brand):
-            phases = StripeOperation.objects.get(kind=schedules.PHASES.name, subject=made["id"])
-        operations.run(phases)
-    else:
-        made = _settle(brand, operation, before, agreed)
-    _look(row)
-    if later:
+        schedules.carry_out(brand, operation)
+        _look(row)
         return "planned"
+    made = _settle(brand, operation, before, agreed)
+    _look(row)
     return "asked" if made.get("pending_update") else "done"
 
 
@@ -242,9 +238,7 @@ def keep(*, brand: Brand, actor: User) -> None:
         if row is None or not (row.schedule or row.waits):
             return
         if row.schedule:
-            operation = operations.begin(
-                schedules.RELEASE, subject=row.schedule, params={"_schedule": row.schedule}
-            )
+            operation = schedules.begin_release(row.stripe_id, row.schedule)
         else:
             operation = pending.begin_taking_back(row)
         audit.record("plan.change_taken_back", row, actor=actor)
