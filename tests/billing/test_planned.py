@@ -6,23 +6,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import changes, gateway, operations, schedules, subscriptions
+from billing import changes, gateway, operations, schedules, standing, subscriptions
 from billing.models import PromotionCode, StripeOperation, Subscription
 from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe, pass_days
+from tests.billing.conftest import Stripe, open_null, pass_days
+from tests.billing.test_change_of_mind import in_threads, wait_for
 from tests.billing.test_changes import plan_of, subscribe
 from tests.billing.test_promotions import make, staff  # noqa: F401 - a fixture
+from tests.factories import make_brand, make_user
 
-pytestmark = pytest.mark.usefixtures("catalog", "patient")
+pytestmark = pytest.mark.usefixtures("patient")
 PHASES = "POST /v1/subscription_schedules/*"
 
 
 @pytest.fixture
-def subscribed(brand: Any, owner: Any, stripe: Stripe) -> Any:
+def subscribed(catalog: None, brand: Any, owner: Any, stripe: Stripe) -> Any:
     return subscribe(brand, owner, stripe)
 
 
@@ -235,3 +238,29 @@ def test_a_change_is_not_planned_while_a_cancellation_is_on_its_way(
     sweep(stripe)
     assert at_stripe(stripe) == (False, False)
     assert states("schedule.create") == []
+
+
+def test_a_wish_that_is_written_while_the_phases_arrive_takes_them_back(
+    live_db: Any, stripe: Stripe
+) -> None:
+    """The account's lock puts one after the other; else neither would know of the other."""
+    call_command("sync_catalog", verbosity=0, stdout=open_null())
+    owner = make_user()
+    brand = subscribe(make_brand(owner=owner), owner, stripe)
+    shown = smaller(brand)
+    with scope(brand):
+        row = Subscription.objects.get()
+        made = schedules.begin(row, changes._agreed(shown.promise))
+    operations.run(made)
+    before = stripe.writes()
+    with scope(brand):
+        phases = StripeOperation.objects.get(kind="schedule.update")
+        standing.locked(brand.pk)
+        wish = subscriptions._begin(row, ending=True)
+        [thread] = in_threads(lambda: operations.execute(phases))
+        wait_for(lambda: stripe.writes() > before)
+        thread.join(timeout=1)  # it waits for the account
+    thread.join()
+    assert operations.execute(wish).attempts == 0  # it follows the release
+    sweep(stripe)
+    assert at_stripe(stripe) == (True, False)
