@@ -195,15 +195,13 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
             changes={"plan": [_name(before), _name(after)]},
         )
     if later:
-        made = operations.run(operation)
-        with scope(brand):
-            phases = StripeOperation.objects.get(kind=schedules.PHASES.name, subject=made["id"])
-        operations.run(phases)
-    else:
-        made = changing.settle(brand, operation)
-    _look(row)
-    if later:
+        try:
+            schedules.carry_out(brand, operation)
+        finally:
+            _look(row)
         return "planned"
+    made = changing.settle(brand, operation)
+    _look(row)
     return "asked" if made.get("pending_update") else "done"
 
 
@@ -251,8 +249,7 @@ def keep(*, brand: Brand, actor: User) -> None:
 
 def _begin_taking_back(row: Subscription) -> StripeOperation | None:
     if row.schedule:
-        held = {"_schedule": row.schedule}
-        return operations.begin(schedules.RELEASE, subject=row.schedule, params=held)
+        return schedules.begin_release(row.stripe_id, row.schedule)
     return pending.begin_taking_back(row) if row.waits else None
 
 

@@ -10,6 +10,7 @@ from billing import checkout, projection, promotions
 # The longest matching prefix decides. Types without a handler reach the mirror only.
 HANDLERS: dict[str, Callable[[str], bool]] = {
     "customer.subscription.": projection.subscription,
+    "subscription_schedule.": projection.subscription,
     "customer.created": projection.customer,
     "customer.updated": projection.customer,
     "customer.deleted": projection.customer,
@@ -33,8 +34,11 @@ def project(event: dict[str, Any]) -> bool:
 
 
 def _subject(event: dict[str, Any]) -> str:
-    """The id of the object to fetch: of a discount, the code that was redeemed."""
+    """The id of the object to fetch: of a discount, the code that was redeemed; of a schedule, the
+    subscription that it plans, or did until it was released."""
     found = event["data"]["object"]
+    if found.get("object") == "subscription_schedule":
+        return projection.reference(found.get("subscription") or found.get("released_subscription"))
     if found.get("object") == "discount":
         return projection.reference(found.get("promotion_code"))
     return projection.reference(found)

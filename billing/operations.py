@@ -58,7 +58,8 @@ class Kind:
     a success, `refusal` in that of a failure. `is_there` knows a refusal that says that Stripe has
     the effect already, which is a success. `tagged`: the object's metadata gets the operation's
     id, for `look`. `give_up_when_stale`: a wish too old to fulfil unasked (a person has gone away).
-    `line`: the parameter whose operations replace each other (module docstring).
+    `line`: the parameter whose operations replace each other (module docstring). `follows`: kinds
+    whose pending operations of the same `_subscription` come first, whichever was begun earlier.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Kind:
     tagged: bool = False
     give_up_when_stale: bool = False
     line: str = ""
+    follows: tuple[str, ...] = ()
 
 
 _kinds: dict[str, Kind] = {}
@@ -178,7 +180,7 @@ def _reread(operation: StripeOperation) -> StripeOperation:
 def _claim(operation: StripeOperation) -> StripeOperation | None:
     with _sight(operation):
         rows = StripeOperation.objects.filter(pk=operation.pk, state=State.PENDING)
-        if _overtake(operation):
+        if _overtake(operation) or ahead(operation).exists():
             return None
         claimed = claim(rows, seconds=LEASE)
         if not claimed:
@@ -194,6 +196,13 @@ def in_line(kind: Kind, value: str) -> models.QuerySet[StripeOperation]:
     """Return the operations of one line of the scope, the newest first."""
     rows = StripeOperation.objects.filter(kind=kind.name, **{f"params__{kind.line}": value})
     return rows.order_by("-created_at", "-pk")
+
+
+def ahead(operation: StripeOperation) -> models.QuerySet[StripeOperation]:
+    """Return the pending operations that one of the scope must follow (`Kind.follows`)."""
+    kinds, stripe_id = _kinds[operation.kind].follows, operation.params.get("_subscription")
+    rows = StripeOperation.objects.filter(kind__in=kinds, state=State.PENDING)
+    return rows.filter(params___subscription=stripe_id).order_by("created_at", "pk")
 
 
 def _overtake(operation: StripeOperation) -> bool:

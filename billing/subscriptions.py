@@ -13,6 +13,8 @@ from saas import audit
 from saas.errors import Refused, Retryable
 from saas.tenancy import scope
 
+PLANNED = "A change of plan is planned. Take it back, then cancel."
+
 
 def cancel(*, brand: Brand, actor: User, reason: str = "") -> None:
     """Let the subscription end with the period that is paid for. Safe to repeat; audited."""
@@ -29,7 +31,8 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
 
     The last word counts: the newest wish replaces those that wait, and follows one that is at
     Stripe (`operations.Kind.line`). It is sent even if our row seems to agree with it, since an
-    earlier wish may have arrived without our knowing. Locks the account while it is written.
+    earlier wish may have arrived without our knowing. A planned change that is still on its way is
+    taken back first (`billing.schedules`). Locks the account while it is written.
 
     Raises Refused("no_subscription"; "planned": a change waits for the period's end; "waiting": one
     waits for the bank; "superseded" by a later wish), or Retryable or Misconfigured when Stripe
@@ -41,7 +44,7 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
         if row is None:
             raise Refused("no_subscription", "You have no plan to change.")
         if ending and row.schedule:
-            raise Refused("planned", "A change of plan is planned. Take it back, then cancel.")
+            raise Refused("planned", PLANNED)
         if ending and row.waits:
             raise Refused("waiting", "A change waits for your bank. Take it back, then cancel.")
         operation = _waiting(row)
@@ -54,13 +57,29 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
                 reason=reason,
                 changes={"cancel_at_period_end": [not ending, ending]},
             )
-    operations.run(operation)
+    _carry_out(brand, row, operation)
     with scope(brand):
         rest = None if ending else _waiting(row)
     if rest:
         operations.run(rest)
     with suppress(Retryable):  # it is done at Stripe, whose event brings the news too
         projection.subscription(row.stripe_id)
+
+
+def _carry_out(brand: Brand, row: Subscription, operation: StripeOperation) -> None:
+    """Run what must come first, then the wish; call outside of any scope."""
+    while before := _before(brand, operation):
+        with suppress(Refused):  # what is taken back may as well have failed
+            operations.run(before)
+    try:
+        operations.run(operation)
+    except Refused as e:
+        projection.subscription(row.stripe_id)
+        with scope(brand):
+            row.refresh_from_db(fields=["schedule"])
+        if row.schedule:  # a planned change of which we had not heard
+            raise Refused("planned", PLANNED) from e
+        raise
 
 
 def _begin(row: Subscription, *, ending: bool) -> StripeOperation:
@@ -70,6 +89,12 @@ def _begin(row: Subscription, *, ending: bool) -> StripeOperation:
         subject=f"{row.stripe_id} {word}, said {timezone.now().isoformat()}",
         params={"_subscription": row.stripe_id, "cancel_at_period_end": ending},
     )
+
+
+def _before(brand: Brand, operation: StripeOperation) -> StripeOperation | None:
+    with scope(brand):
+        found: StripeOperation | None = operations.ahead(operation).first()
+        return found
 
 
 def _waiting(row: Subscription) -> StripeOperation | None:
@@ -164,6 +189,7 @@ UPDATE = operations.register(
         effect=_updated,
         give_up_when_stale=True,
         line="_subscription",
+        follows=("schedule.create", "schedule.update", "schedule.release"),
     )
 )
 CANCEL_NOW = operations.register(

@@ -8,6 +8,7 @@ from billing import (
     checkout,
     inbox,
     operations,
+    projection,
     renewals,
     standing,
     trial_reminders,
@@ -73,6 +74,12 @@ def sweep_operations() -> None:
 def refresh_checkout(session: str) -> None:
     """Ask Stripe about a session whose webhook is late."""
     checkout.refresh(session)
+
+
+@shared_task(name="billing.subscriptions.refresh")
+def refresh_subscription(stripe_id: str) -> None:
+    """Show what Stripe now says of a subscription, without waiting for its event."""
+    projection.subscription(stripe_id)
 
 
 @shared_task(name="billing.standing.sweep")

@@ -128,7 +128,7 @@ def test_a_planned_change_says_again_what_the_running_phase_has(brand: Any) -> N
     schedule = sample("subscription_schedule", id="sub_sched_1")
     schedule["phases"][0] |= {"trial_end": NOW + 9, "automatic_tax": {"enabled": True}}
     then = [{"price": "price_then", "quantity": 1}]
-    asked = {"_items": then, "_interval": "month", "_discounts": []}
+    asked = {"_items": then, "_interval": "month", "_discounts": [], "_subscription": "sub_1"}
     with scope(brand):
         schedules._schedule_made(StripeOperation(params=asked), schedule)
         params = StripeOperation.objects.get(kind="schedule.update").params

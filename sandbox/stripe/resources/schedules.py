@@ -2,8 +2,9 @@
 
 Made from a subscription, whose running period is the first phase; released after the last one. A
 phase says everything: prices that it doesn't name end with the phase before it, and so do discounts
-(name them as `{"discount": id}` to keep them; new ones are refused). A phase that starts with a
-period is billed with that period's invoice; one that starts within it is prorated as it says.
+(name them as `{"discount": id}` to keep them). A new coupon or promotion code must be good when it
+is planned, and is redeemed when its phase begins, unless it has become bad by then. A phase that
+starts with a period is billed with that period's invoice; one within it is prorated as it says.
 """
 
 from typing import Any
@@ -123,7 +124,7 @@ def phase_over(tx: Tx, schedule: Obj) -> None:
     change = {
         "items": _edits(subscription, phase),
         "metadata": phase["metadata"],
-        "discounts": _kept(subscription, phase),
+        "discounts": _held(tx, subscription, phase),
         **given(phase, "proration_behavior"),
     }
     subscriptions.change(tx, subscription, change)
@@ -152,7 +153,8 @@ def _at_renewal(tx: Tx, subscription: Obj) -> None:
         if changed or item["id"] not in known:
             item["current_period_end"] = tx.now
     merge_metadata(subscription, {"metadata": phase["metadata"]})
-    discounts.redeem(tx, subscription, _kept(subscription, phase), 0)
+    held = _held(tx, subscription, phase)
+    discounts.redeem(tx, subscription, held, _subtotal(tx, subscription, phase["items"]))
 
 
 def _follow(tx: Tx, subscription: Obj) -> None:
@@ -211,10 +213,14 @@ def _replace_phases(tx: Tx, schedule: Obj, params: Params) -> None:
         raise StripeError("The first phase must be the current one.", param="phases[0][end_date]")
     schedule |= {"phases": phases, "current_phase": _span(phases[0])}
     tx.schedule(schedule, "schedule.phase", phases[0]["end_date"])
+    change: Obj = {}
     if _named(phases[0]["items"]) != _named(_items_of(tx, subscription)):
-        how = given(params, "proration_behavior")
-        edits = _edits(subscription, phases[0])
-        subscriptions.change(tx, subscription, {"items": edits, **how})
+        change["items"] = _edits(subscription, phases[0])
+        change |= given(params, "proration_behavior")
+    if any(entry["discount"] is None for entry in phases[0]["discounts"]):
+        change["discounts"] = _held(tx, subscription, phases[0])
+    if change:
+        subscriptions.change(tx, subscription, change)
 
 
 def _phase(tx: Tx, subscription: Obj, sent: Obj, start: int, position: int) -> Obj:
@@ -226,8 +232,7 @@ def _phase(tx: Tx, subscription: Obj, sent: Obj, start: int, position: int) -> O
         refuse(entry, "billing_thresholds", "discounts", "price_data", "tax_rates")
         price = tx.get("price", entry.get("price", ""), f"{at}[items][price]")
         subscriptions.require_recurring(price, f"{at}[items][price]")
-    for entry in sent.get("discounts") or []:
-        refuse(entry, "coupon", "promotion_code")
+    _new_discounts(tx, subscription, sent)
     recurring: Obj = tx.get("price", sent["items"][0]["price"])["recurring"]
     span: Obj = {"interval_count": 1, **(sent.get("duration") or recurring)}
     end = sent.get("end_date") or boundary(start, span["interval"], span["interval_count"], 1)
@@ -308,10 +313,39 @@ def _edits(subscription: Obj, phase: Obj) -> list[Obj]:
     return edits + [{"id": identifier, "deleted": True} for identifier in held.values()]
 
 
-def _kept(subscription: Obj, phase: Obj) -> list[Obj]:
-    """The phase's discounts without those that are used up by now."""
+def _new_discounts(tx: Tx, subscription: Obj, phase: Obj) -> list[Obj]:
+    """What the phase's coupons and promotion codes would make, refused when they aren't good."""
+    fresh = [entry for entry in phase.get("discounts") or [] if entry.get("discount") is None]
+    for entry in fresh:
+        refuse(entry, "discount_end")
+    return discounts.chosen(
+        tx,
+        [given(entry, *(name for name in DISCOUNT if entry.get(name))) for entry in fresh],
+        customer=tx.get("customer", subscription["customer"]),
+        currency=subscription["currency"],
+        subtotal=_subtotal(tx, subscription, phase["items"]),
+    )
+
+
+def _subtotal(tx: Tx, subscription: Obj, items: list[Obj]) -> int:
+    """What a period of a phase's items costs, without what is counted."""
+    currency = subscription["currency"]
+    counts = [(tx.get("price", item["price"]), _quantity(tx, item)) for item in items]
+    return sum(prices.line_amount(price, currency, count) for price, count in counts if count)
+
+
+def _held(tx: Tx, subscription: Obj, phase: Obj) -> list[Obj]:
+    """The phase's discounts, without those that are used up or not good any more by now."""
     sent = [{k: v for k, v in entry.items() if v is not None} for entry in phase["discounts"]]
-    return [e for e in sent if e.get("discount") in (None, *subscription["discounts"])]
+    held = [e for e in sent if e.get("discount") in (None, *subscription["discounts"])]
+    return [e for e in held if "discount" in e or _good(tx, subscription, phase, e)]
+
+
+def _good(tx: Tx, subscription: Obj, phase: Obj, entry: Obj) -> bool:
+    try:
+        return bool(_new_discounts(tx, subscription, {**phase, "discounts": [entry]}))
+    except StripeError:
+        return False
 
 
 def _next(tx: Tx, schedule: Obj) -> Obj | None:
