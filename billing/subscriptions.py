@@ -13,6 +13,8 @@ from saas import audit
 from saas.errors import Refused, Retryable
 from saas.tenancy import scope
 
+State = StripeOperation.State
+
 
 def cancel(*, brand: Brand, actor: User, reason: str = "") -> None:
     """Let the subscription end with the period that is paid for. Safe to repeat; audited."""
@@ -33,7 +35,7 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
 
     Raises Refused("no_subscription"; "planned": a change waits for the period's end; "waiting": one
     waits for the bank; "superseded" by a later wish), or Retryable or Misconfigured when Stripe
-    gives no answer: the wish is kept then, and the sweep carries it out.
+    gives no answer: the wish is kept then, and the sweep carries it out, however long that takes.
     """
     with scope(brand):
         standing.locked(brand.pk)
@@ -74,16 +76,18 @@ def _begin(row: Subscription, *, ending: bool) -> StripeOperation:
 
 def _waiting(row: Subscription) -> StripeOperation | None:
     """The last wish about a subscription of the scope, if Stripe has not answered it yet."""
-    pending = operations.in_line(UPDATE, row.stripe_id).filter(state=StripeOperation.State.PENDING)
+    pending = operations.in_line(UPDATE, row.stripe_id).filter(state=State.PENDING)
     found: StripeOperation | None = pending.first()
     return found
 
 
 def wish(row: Subscription) -> bool | None:
     """Tell whether a subscription of the scope is going to end (True) or to go on (False) by a
-    wish that is still on its way to Stripe; None when there is none."""
-    operation = _waiting(row)
-    return _wishes_end(operation) if operation else None
+    wish that is still on its way to Stripe; None when there is none. One that waits for a person of
+    ours is on its way too."""
+    last = operations.in_line(UPDATE, row.stripe_id).first()
+    on_its_way = last is not None and last.state in (State.PENDING, State.STUCK)
+    return _wishes_end(last) if last and on_its_way else None
 
 
 def _wishes_end(operation: StripeOperation) -> bool:
@@ -142,7 +146,7 @@ def _updated(operation: StripeOperation, found: gateway.Object) -> None:
     stripe_id = operation.params["_subscription"]
     if _wishes_end(operation) or not found.get("cancel_at"):
         return
-    pending = operations.in_line(UPDATE, stripe_id).filter(state=StripeOperation.State.PENDING)
+    pending = operations.in_line(UPDATE, stripe_id).filter(state=State.PENDING)
     if not pending.exclude(pk=operation.pk).exists():
         operations.begin(
             UPDATE,
@@ -162,7 +166,6 @@ UPDATE = operations.register(
         "/v1/subscriptions/{_subscription}",
         _look_updated,
         effect=_updated,
-        give_up_when_stale=True,
         line="_subscription",
     )
 )
