@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from django.utils import timezone
 
+from accounts import privacy
 from accounts.models import Brand, User
 from billing import gateway, operations, projection, standing
 from billing.models import LIVE_STATUSES, StripeOperation, Subscription
@@ -34,11 +35,13 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
     earlier wish may have arrived without our knowing. Locks the account while it is written.
 
     Raises Refused("no_subscription"; "planned": a change waits for the period's end; "waiting": one
-    waits for the bank; "superseded" by a later wish), or Retryable or Misconfigured when Stripe
-    gives no answer: the wish is kept then, and the sweep carries it out, however long that takes.
+    waits for the bank; "superseded" by a later wish; "brand_closed"), or Retryable or Misconfigured
+    when Stripe gives no answer: the wish is kept then, and the sweep carries it out, however long
+    that takes.
     """
     with scope(brand):
         standing.locked(brand.pk)
+        privacy.refuse_when_closed()
         row = live()
         if row is None:
             raise Refused("no_subscription", "You have no plan to change.")
@@ -128,6 +131,16 @@ def begin_cancel_trial(row: Subscription) -> StripeOperation:
     )
     operations.soon(operation)
     return operation
+
+
+def being_cancelled() -> bool:
+    """Tell whether a subscription of the scope that was set aside is alive at Stripe, or its
+    cancellation on its way there."""
+    on_its_way = StripeOperation.objects.filter(
+        kind=CANCEL_NOW.name, state__in=(State.PENDING, State.STUCK)
+    )
+    set_aside = Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=True)
+    return bool(on_its_way.exists() or set_aside.exists())
 
 
 def _fetch(operation: StripeOperation) -> gateway.Object:
