@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.models import Brand, User
 from saas import audit
 from saas.celery import wake
+from saas.errors import Refused
 from saas.tenancy import everyone, scope
 
 PAGE = 1000
@@ -47,6 +48,7 @@ class Holding:
 
 _holdings: dict[str, Holding] = {}
 _guards: list[Callable[[Brand, User], None]] = []
+_preparations: list[Callable[[int], None]] = []
 
 
 def register(
@@ -65,6 +67,25 @@ def register(
 def before_erasure(guard: Callable[[Brand, User], None]) -> None:
     """Register `guard(brand, actor)`, which raises Refused for a brand that can't go yet."""
     _guards.append(guard)
+
+
+def to_prepare_erasure(prepare: Callable[[int], None]) -> None:
+    """Register `prepare(brand_id)`: it ends at others what the brand would leave open there."""
+    _preparations.append(prepare)
+
+
+def prepare_erasure(brand_id: int) -> None:
+    """Do what must be done at others before the guards look. Safe to repeat, and harmless for a
+    brand that stays. Call outside of any scope."""
+    for prepare in _preparations:
+        prepare(brand_id)
+
+
+def refuse_when_closed() -> None:
+    """Raise Refused("brand_closed") when the scope's brand is being erased. Who begins what would
+    outlive the brand asks this under a lock that a guard takes too."""
+    if not Brand.objects.filter(erase_requested_at=None).exists():
+        raise Refused("brand_closed", "This brand is being deleted.")
 
 
 def holdings() -> list[Holding]:
@@ -131,7 +152,8 @@ def note_export(brand: Brand, *, actor: User) -> None:
 def request_erasure(brand: Brand, *, actor: User) -> None:
     """Close the brand for good and have it erased; audited. In its scope.
 
-    Raises Refused when a guard does (a subscription that still runs).
+    Raises Refused when a guard does (a subscription that still runs). `prepare_erasure` comes
+    first.
     """
     row = Brand.objects.select_for_update(no_key=True).get(pk=brand.pk)
     for guard in _guards:

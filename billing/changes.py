@@ -197,8 +197,10 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
     if later:
         try:
             schedules.carry_out(brand, operation)
-        finally:
+        except Refused:
             _look(row)
+            raise
+        _look(row)
         return "planned"
     made = changing.settle(brand, operation)
     _look(row)

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import privacy
 from accounts.models import Brand, User
 from billing import card_trials, catalog, customers, gateway, operations, projection, standing
 from billing.catalog import Offer
@@ -46,8 +47,8 @@ def start(
 
     Safe to repeat and to race: of clicks on different plans the last one's session stays open, and
     no click is answered with another plan's. Raises Refused("unknown_plan" | "already_subscribed" |
-    "trial_used" | "other_choice": clicks on other plans kept coming), Retryable when Stripe doesn't
-    answer, Misconfigured when the catalog isn't at Stripe.
+    "trial_used" | "brand_closed" | "other_choice": clicks on other plans kept coming), Retryable
+    when Stripe doesn't answer, Misconfigured when the catalog isn't at Stripe.
     """
     chosen = _offer(catalog.offer(plan, interval, currency, seats), brand, actor, trial=trial)
     customer = customers.ensure(brand.pk)
@@ -59,6 +60,7 @@ def start(
             _settle(open_one, keep=chosen)
         with scope(brand):
             standing.locked(brand.pk)
+            privacy.refuse_when_closed()
             refuse_when_subscribed()
             mine = Checkout.objects.filter(state=State.OPEN).select_related("operation").first()
             if mine is None:
@@ -79,8 +81,9 @@ def _offer(found: Offer | None, brand: Brand, actor: User, *, trial: bool) -> Of
 
 
 def refuse_when_subscribed() -> None:
-    """Raise Refused when the scope's brand has a live subscription already."""
-    if Subscription.objects.filter(status__in=LIVE_STATUSES).exists():
+    """Raise Refused when the scope's brand has a live subscription already. A duplicate is none: it
+    grants nothing, and is being cancelled."""
+    if Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=False).exists():
         raise Refused("already_subscribed", "You already have a plan. You find it under Billing.")
 
 
@@ -103,13 +106,24 @@ def _is_of(checkout: Checkout, chosen: Offer) -> bool:
     return (*about, checkout.trial_of_id) == (*wanted, chosen.trial_of)
 
 
-def _settle(checkout: Checkout, keep: Offer) -> None:
+def close(brand_id: int) -> None:
+    """Close the brand's open payment page at Stripe, or learn that it was paid. Safe to repeat, and
+    to race with a payer. Call outside of any scope.
+
+    Raises Refused, Retryable or Misconfigured as `operations.run` does; the page may be open then.
+    """
+    open_one = _open(brand_id)
+    if open_one:
+        _settle(open_one, keep=None)
+
+
+def _settle(checkout: Checkout, keep: Offer | None) -> None:
     """Learn at Stripe how far an open checkout is, and close it there unless it is for `keep`."""
     session = str(operations.run(checkout.operation)["id"])  # finishes one that was cut short
     refresh(session)
     with scope(checkout.brand_id):
         checkout = Checkout.objects.select_related("operation").get(pk=checkout.pk)
-        if checkout.state != State.OPEN or _is_of(checkout, keep):
+        if checkout.state != State.OPEN or (keep and _is_of(checkout, keep)):
             return
         standing.locked(checkout.brand_id)
         closing = operations.begin(EXPIRE, subject=session, params={"_session": session})

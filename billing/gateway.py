@@ -5,7 +5,7 @@
 | nothing, a time-out, 409, 429, 5xx, not JSON       | Retryable                                |
 | a 5xx that it replays for the same key            | Replayed: the key is burnt               |
 | 400, 402, 404                                     | Refused(Stripe's code, its message)      |
-| 401, 403                                          | Misconfigured                            |
+| 401, 403                                          | KeyRefused, which is Misconfigured       |
 | the same key with other parameters                | Refused("idempotency_error")             |
 
 No retries here: a write is a row (`billing.operations`) and a read belongs to a row too, and those
@@ -35,6 +35,13 @@ PAGE = 100
 
 class Replayed(Retryable):
     """Stripe stored a failure under this key and will answer it for a day; look, then re-key."""
+
+
+class KeyRefused(Misconfigured):
+    """Stripe refuses our key, or there is none. The operator mends it, and then all goes on."""
+
+
+PASSING = (Retryable, KeyRefused)  # what ends by itself, or by no more than a good key
 
 
 @lru_cache(maxsize=4)
@@ -91,7 +98,7 @@ def _call(method: str, path: str, params: Mapping[str, Any], options: Mapping[st
     if in_scope():
         raise Bug(f"{method} {path} at Stripe inside a transaction")
     if not settings.STRIPE_SECRET_KEY:
-        raise Misconfigured("STRIPE_SECRET_KEY is not set")
+        raise KeyRefused("STRIPE_SECRET_KEY is not set")
     client = _client(
         settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE, settings.STRIPE_API_VERSION
     )
@@ -121,7 +128,7 @@ def translated() -> Iterator[None]:
     except stripe.IdempotencyError as e:
         raise Refused("idempotency_error", _words(e)) from e
     except (stripe.AuthenticationError, stripe.PermissionError) as e:
-        raise Misconfigured("Stripe refuses our key; check STRIPE_SECRET_KEY") from e
+        raise KeyRefused("Stripe refuses our key; check STRIPE_SECRET_KEY") from e
     except stripe.StripeError as e:
         headers = {name.lower(): value for name, value in (e.headers or {}).items()}
         replayed = headers.get("idempotent-replayed") == "true" and (e.http_status or 0) >= 500

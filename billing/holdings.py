@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from accounts import privacy
 from accounts.models import Brand, User
-from billing import subscriptions
-from billing.models import BillingAccount, Invoice, Subscription
+from billing import checkout, gateway, left_behind, standing, subscriptions
+from billing.models import BillingAccount, Checkout, Invoice, Subscription
 from saas.errors import Refused
 
 
@@ -28,8 +29,23 @@ def _invoices(brand_id: int) -> Iterator[dict[str, Any]]:
     yield from privacy.pages(brand_id, Invoice.objects.all, *fields)
 
 
-def _refuse_while_charged(_: Brand, __: User) -> None:
-    """Nobody may be charged for a brand that is gone."""
+def _close_checkout(brand_id: int) -> None:
+    """A payment page that Stripe doesn't close now, or that can't be opened, is seen by the guard;
+    the closing goes on by itself."""
+    with suppress(Refused, *gateway.PASSING):
+        checkout.close(brand_id)
+
+
+def _refuse_while_charged(brand: Brand, _: User) -> None:
+    """Nobody may be charged for a brand that is gone. Locks the account, so that nothing new begins
+    meanwhile (`privacy.refuse_when_closed`)."""
+    account = standing.locked(brand.pk)
+    if Checkout.objects.filter(state=Checkout.State.OPEN).exists():
+        words = "A payment page of this brand is being closed. Try again in a few minutes."
+        raise Refused("checkout_open", words)
+    if subscriptions.being_cancelled():
+        words = "A cancellation is on its way to Stripe. Try again in a few minutes."
+        raise Refused("cancellation_waits", words)
     running = subscriptions.live()
     wish = subscriptions.wish(running) if running else None
     if running and (not running.cancel_at_period_end or wish is False):
@@ -37,6 +53,7 @@ def _refuse_while_charged(_: Brand, __: User) -> None:
         if wish:
             words = "Your cancellation is on its way to Stripe. Try again in a few minutes."
         raise Refused("subscription_runs", words)
+    left_behind.note(brand, account)
 
 
 def register() -> None:
@@ -44,4 +61,5 @@ def register() -> None:
     privacy.register("billing_account", order=20, rows=_account)
     privacy.register("subscriptions", order=21, rows=_subscriptions)
     privacy.register("invoices", order=22, rows=_invoices)
+    privacy.to_prepare_erasure(_close_checkout)
     privacy.before_erasure(_refuse_while_charged)

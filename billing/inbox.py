@@ -3,9 +3,9 @@
 The projection comes first, because money and access must not wait for the mirror. Both refetch, so
 working an event twice, late or out of order is harmless, and events of one object that wait
 together are worked as one: what is fetched now holds the change of each. A failure of the moment
-(Stripe's, or a database that is away, busy or in a deadlock) is tried again after a while for as
-long as it lasts; an event that can't be understood, or that the database can't hold, is parked
-after MOST_ATTEMPTS with its reason, for a person to look at and retry.
+(Stripe's, a key that it refuses, or a database that is away, busy or in a deadlock) is tried again
+after a while for as long as it lasts; an event that can't be understood, or that the database can't
+hold, is parked after MOST_ATTEMPTS with its reason, for a person to look at and retry.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ POISON = (
     StripeObjectManipulationException,
 )
 
-PASSING = (Retryable, OperationalError, InterfaceError)  # a deadlock is an OperationalError
+PASSING = (*gateway.PASSING, OperationalError, InterfaceError)  # a deadlock is an OperationalError
 
 _last_wake = 0.0
 

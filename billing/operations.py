@@ -9,6 +9,10 @@ Dying anywhere leaves a pending row. Sending it again with the same key gives th
 is never sent again: the kind's `look` asks Stripe whether the effect is there, and only its absence
 lets the operation go on with a new key.
 
+A fault that passes (`gateway.PASSING`) never ends an operation: it is tried again, at least every
+LONGEST_WAIT, for as long as the fault lasts. Any other is given up after MOST_ATTEMPTS, and waits
+for a person.
+
 Wishes that contradict each other stand in one line (`Kind.line`): the newest is the last word. It
 replaces those before it, and waits for one that is at Stripe at this moment, so that the last word
 is also the last to arrive.
@@ -39,6 +43,7 @@ log = structlog.get_logger(__name__)
 LEASE = 60.0  # longer than the gateway's time-outs together
 KEY_LIFE = timedelta(hours=23)
 MOST_ATTEMPTS = 15
+LONGEST_WAIT = 3600.0  # seconds
 PATIENCE = 8.0  # seconds that `run` waits for another process on the same operation
 MISCONFIGURED = "misconfigured"
 State = StripeOperation.State
@@ -289,8 +294,8 @@ def _finish(row: StripeOperation, **fields: Any) -> StripeOperation:
 
 def _postpone(row: StripeOperation, error: Retryable | Misconfigured) -> StripeOperation:
     asked = error.after if isinstance(error, Retryable) else 300.0
-    wait = timedelta(seconds=max(asked, min(2.0**row.attempts, 3600.0)))
-    stuck = row.attempts >= MOST_ATTEMPTS
+    wait = timedelta(seconds=max(asked, min(2.0 ** min(row.attempts, 12), LONGEST_WAIT)))
+    stuck = row.attempts >= MOST_ATTEMPTS and not isinstance(error, gateway.PASSING)
     with _sight(row):
         fresh: StripeOperation = hold(row)
         fresh.lease_until = fresh.lease_token = None

@@ -62,7 +62,9 @@ def subscription(stripe_id: str) -> bool:
         return False
     brand_id = brand_of(reference(found["customer"]), found.get("metadata") or {})
     if brand_id is None:
-        return False
+        from billing import left_behind  # it reads what it cancels, and imports this module
+
+        return left_behind.end(found)
     latest = reference(found.get("latest_invoice"))
     with scope(brand_id):
         write_subscription(standing.locked(brand_id), found, number)

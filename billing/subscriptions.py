@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from django.utils import timezone
 
+from accounts import privacy
 from accounts.models import Brand, User
 from billing import gateway, operations, projection, standing
 from billing.models import LIVE_STATUSES, StripeOperation, Subscription
@@ -14,6 +15,7 @@ from saas.errors import Refused, Retryable
 from saas.tenancy import scope
 
 PLANNED = "A change of plan is planned. Take it back, then cancel."
+State = StripeOperation.State
 
 
 def cancel(*, brand: Brand, actor: User, reason: str = "") -> None:
@@ -35,11 +37,13 @@ def _set_ending(brand: Brand, *, actor: User, ending: bool, reason: str) -> None
     taken back first (`billing.schedules`). Locks the account while it is written.
 
     Raises Refused("no_subscription"; "planned": a change waits for the period's end; "waiting": one
-    waits for the bank; "superseded" by a later wish), or Retryable or Misconfigured when Stripe
-    gives no answer: the wish is kept then, and the sweep carries it out.
+    waits for the bank; "superseded" by a later wish; "brand_closed"), or Retryable or Misconfigured
+    when Stripe gives no answer: the wish is kept then, and the sweep carries it out, however long
+    that takes.
     """
     with scope(brand):
         standing.locked(brand.pk)
+        privacy.refuse_when_closed()
         row = live()
         if row is None:
             raise Refused("no_subscription", "You have no plan to change.")
@@ -99,16 +103,18 @@ def _before(brand: Brand, operation: StripeOperation) -> StripeOperation | None:
 
 def _waiting(row: Subscription) -> StripeOperation | None:
     """The last wish about a subscription of the scope, if Stripe has not answered it yet."""
-    pending = operations.in_line(UPDATE, row.stripe_id).filter(state=StripeOperation.State.PENDING)
+    pending = operations.in_line(UPDATE, row.stripe_id).filter(state=State.PENDING)
     found: StripeOperation | None = pending.first()
     return found
 
 
 def wish(row: Subscription) -> bool | None:
     """Tell whether a subscription of the scope is going to end (True) or to go on (False) by a
-    wish that is still on its way to Stripe; None when there is none."""
-    operation = _waiting(row)
-    return _wishes_end(operation) if operation else None
+    wish that is still on its way to Stripe; None when there is none. One that waits for a person of
+    ours is on its way too."""
+    last = operations.in_line(UPDATE, row.stripe_id).first()
+    on_its_way = last is not None and last.state in (State.PENDING, State.STUCK)
+    return _wishes_end(last) if last and on_its_way else None
 
 
 def _wishes_end(operation: StripeOperation) -> bool:
@@ -151,6 +157,16 @@ def begin_cancel_trial(row: Subscription) -> StripeOperation:
     return operation
 
 
+def being_cancelled() -> bool:
+    """Tell whether a subscription of the scope that was set aside is alive at Stripe, or its
+    cancellation on its way there."""
+    on_its_way = StripeOperation.objects.filter(
+        kind=CANCEL_NOW.name, state__in=(State.PENDING, State.STUCK)
+    )
+    set_aside = Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=True)
+    return bool(on_its_way.exists() or set_aside.exists())
+
+
 def _fetch(operation: StripeOperation) -> gateway.Object:
     return gateway.get(f"/v1/subscriptions/{operation.params['_subscription']}")
 
@@ -167,7 +183,7 @@ def _updated(operation: StripeOperation, found: gateway.Object) -> None:
     stripe_id = operation.params["_subscription"]
     if _wishes_end(operation) or not found.get("cancel_at"):
         return
-    pending = operations.in_line(UPDATE, stripe_id).filter(state=StripeOperation.State.PENDING)
+    pending = operations.in_line(UPDATE, stripe_id).filter(state=State.PENDING)
     if not pending.exclude(pk=operation.pk).exists():
         operations.begin(
             UPDATE,
@@ -187,7 +203,6 @@ UPDATE = operations.register(
         "/v1/subscriptions/{_subscription}",
         _look_updated,
         effect=_updated,
-        give_up_when_stale=True,
         line="_subscription",
         follows=("schedule.create", "schedule.update", "schedule.release"),
     )

@@ -16,6 +16,7 @@ from accounts.requests import BrandRequest
 from accounts.roles import Permission, Role, allows, requires
 from accounts.views.people import LAST_BRAND
 from saas.errors import Refused
+from saas.tenancy import scope
 
 INVITATIONS = "invitations"  # sent, by one person in all their brands: each is a mail to somebody
 
@@ -140,7 +141,9 @@ def settings_page(request: BrandRequest) -> HttpResponse:
     return _settings(request, form, DeleteBrandForm(brand=request.brand))
 
 
-def _settings(request: BrandRequest, form: BrandForm, deletion: DeleteBrandForm) -> HttpResponse:
+def _settings(
+    request: BrandRequest, form: BrandForm, deletion: DeleteBrandForm
+) -> TemplateResponse:
     context = {
         "form": form,
         "deletion": deletion,
@@ -165,13 +168,16 @@ def export(request: BrandRequest) -> StreamingHttpResponse:
     return response
 
 
-@requires(Permission.DELETE_BRAND)
+@requires(Permission.DELETE_BRAND, scoped=False)
 @require_POST
 def delete(request: BrandRequest) -> HttpResponse:
     deletion = DeleteBrandForm(request.POST, brand=request.brand)
     if not deletion.is_valid():
-        brand = Brand.objects.get(pk=request.brand.pk)
-        return _settings(request, BrandForm(instance=brand), deletion)
-    privacy.request_erasure(request.brand, actor=request.user)
+        with scope(request.brand):
+            brand = Brand.objects.get(pk=request.brand.pk)
+            return _settings(request, BrandForm(instance=brand), deletion).render()
+    privacy.prepare_erasure(request.brand.pk)
+    with scope(request.brand):
+        privacy.request_erasure(request.brand, actor=request.user)
     messages.success(request, f"{request.brand.name} is closed. Its data is being deleted now.")
     return redirect("home")
