@@ -254,6 +254,8 @@ def cancel(request: BrandRequest) -> HttpResponse:
     words = "Your plan ends with the period you have paid for."
     if row and row.on_trial:
         words = "Your plan ends with its trial. You are charged nothing."
+    elif row and row.past_due_since:
+        words = "Your plan ends with its period. The open invoice goes on being collected."
     messages.success(request, words)
     return redirect("billing:overview", slug=request.brand.slug)
 

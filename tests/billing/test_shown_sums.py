@@ -122,9 +122,12 @@ def test_ending_a_plan_that_is_owed_for_says_that_its_invoice_is_still_collected
     pass_days(stripe, time_machine, 32)
     billing = f"/b/{brand.slug}/billing/"
     before = words(owner, billing)
-    subscriptions.cancel(brand=brand, actor=owner)
+    client = Client()
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    told = client.post(f"{billing}cancel/", follow=True).content.decode()
+    assert "Your plan ends with its period. The open invoice goes on being collected." in told
     after = words(owner, billing)
-    for page in (before, after):
+    for page in (before, told, after):
         assert "othing more is charged" not in page
         assert "that you have paid for" not in page
     assert "The invoice that is open goes on being collected" in before
