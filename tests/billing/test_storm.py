@@ -1,7 +1,7 @@
 """A year of many customers, told in the worst way: shuffled, three copies each, with forged and
 stale ones among them, while the workers are killed. The projection must end where Stripe is.
 
-HARBOR_STORM_CUSTOMERS sets how many (8; a customer's year is about 65 events).
+HARBOR_STORM_CUSTOMERS sets how many (8; a customer's year is about 46 events).
 """
 
 from __future__ import annotations
