@@ -221,7 +221,8 @@ def _unit_amount(price: Mapping[str, Any], currency: str) -> int:
 
 
 def _make_room(row: Subscription) -> None:
-    """Keep one live subscription per brand: the one that started first; the other is cancelled."""
+    """Keep one live subscription per brand: the one that started first, of one second the one that
+    is paid for; the other is cancelled."""
     if row.status not in LIVE_STATUSES or row.duplicate:
         return
     others = Subscription.objects.filter(status__in=LIVE_STATUSES, duplicate=False)
@@ -230,7 +231,7 @@ def _make_room(row: Subscription) -> None:
         return
     from billing import subscriptions  # it projects what it changes, so it imports this module
 
-    first = min(row, other, key=lambda one: (one.started_at, one.stripe_id))
+    first = min(row, other, key=lambda one: (one.started_at, one.on_trial, one.stripe_id))
     second = other if first is row else row
     second.duplicate = True
     if second is other:

@@ -186,6 +186,7 @@ def test_leaving_a_metered_plan_says_that_what_is_used_meanwhile_may_be_added(
     count(metered, 250 * GB)
     path = f"/b/{metered.slug}/billing/change/preview/?plan=vpn_team&interval=month&seats=10"
     assert "what you use from now until you change may be added" in words(owner, path)
+    pass_days(stripe, time_machine, 0.002)
     shown = look(metered, "vpn_team", 10)
     pass_days(stripe, time_machine, 0.002)
     count(metered, 100 * GB)

@@ -77,7 +77,7 @@ def test_a_phase_is_named() -> None:
 def test_codes_that_nobody_told_us_are_shown_as_they_came() -> None:
     assert words.status("BLOCKED") == ("Blocked", "red")
     assert words.status("SNOOZED") == ("Snoozed", "grey")
-    assert words.status("") == ("Unknown", "grey")
+    assert words.status("") == ("No status", "grey")
     assert words.category(1, {1: "Interested"}) == "Interested"
     assert words.category(77, {}) == "Category 77"
 
