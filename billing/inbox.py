@@ -115,8 +115,10 @@ def work(rows: Sequence[StripeInbox]) -> int:
     try:
         while groups and time.monotonic() < until:
             group = groups.pop(0)
-            _work(group)
-            worked += len(group)
+            if _work(group):
+                worked += len(group)
+            else:
+                groups[:0] = [[row] for row in group]
     finally:
         for group in groups:
             _end(group, attempts=F("attempts") - 1)
@@ -136,15 +138,18 @@ def _object(row: StripeInbox) -> Hashable:
     try:
         event = json.loads(row.body)
         found = event["data"]["object"]
-        return event.get("account"), found["object"], found["id"]
+        named = event.get("account"), found["object"], found["id"]
+        hash(named)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return row.pk
+    return named
 
 
-def _work(group: list[StripeInbox]) -> None:
+def _work(group: list[StripeInbox]) -> bool:
     """Work events of one object by its last word: that it is gone, or else the newest.
 
-    What one of them holds may be all that is wrong, so then each is worked alone.
+    False when that failed and each is to be worked alone, since what one of them holds may be all
+    that is wrong. Raises what nobody foresaw, a fault of ours, when the attempt is counted.
     """
     last = max(group, key=lambda row: (row.type.endswith(".deleted"), row.created, row.pk))
     try:
@@ -153,14 +158,13 @@ def _work(group: list[StripeInbox]) -> None:
         _postpone(group, e)
     except Exception as e:
         if len(group) > 1:
-            for row in group:
-                _work([row])
-            return
+            return False
         _postpone(group, e)
         if not isinstance(e, POISON):
-            raise  # a fault of ours: the attempt counts, and the fault is seen
+            raise
     else:
         _end(group, state=state, processed_at=timezone.now(), last_error="")
+    return True
 
 
 def _process(event: dict[str, Any]) -> str:

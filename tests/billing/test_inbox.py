@@ -79,6 +79,30 @@ def test_one_that_cannot_be_worked_holds_up_no_other_of_its_object(stripe: Strip
     assert bad.last_error.startswith("DataError")
 
 
+def test_an_id_that_names_nothing_stands_alone(stripe: Stripe) -> None:
+    thing = {"id": ["not", "an", "id"], "object": "radar.early_fraud_warning"}
+    post(event(data={"object": thing}))
+    post(event(data={"object": {"id": "issfr_1", "object": "radar.early_fraud_warning"}}))
+    inbox.drain()
+    assert StripeInbox.objects.filter(state="done").count() >= 1
+    assert not StripeInbox.objects.exclude(lease_until=None).exists()
+
+
+def test_a_fault_of_ours_holds_no_other_event_of_its_object(
+    stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: dict[str, Any]) -> bool:
+        raise AssertionError("nobody foresaw it")
+
+    monkeypatch.setattr(handlers, "project", breaks)
+    for _ in range(3):
+        post(event(data={"object": {"id": "issfr_1", "object": "radar.early_fraud_warning"}}))
+    with pytest.raises(AssertionError, match="foresaw"):
+        inbox.work(inbox._claim())
+    left = StripeInbox.objects.order_by("attempts").values_list("state", "attempts", "lease_until")
+    assert list(left) == [("pending", 0, None), ("pending", 0, None), ("pending", 1, None)]
+
+
 def test_an_outage_is_asked_once_for_all_and_counts_against_none(
     waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
