@@ -24,7 +24,7 @@ from django.utils import timezone
 from accounts.models import Brand, User
 from billing import (
     catalog,
-    changing,
+    change_intents,
     checkout,
     gateway,
     operations,
@@ -145,7 +145,7 @@ def preview(
     """
     row, before, after = _wanted(brand, plan, interval, seats)
     with scope(brand):
-        changing.require_answered(row)
+        change_intents.require_answered(row)
     if before.plan.metered:
         usage.flush(brand.pk)
     subscription = gateway.get(f"/v1/subscriptions/{row.stripe_id}")
@@ -186,8 +186,10 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
     later = waits(before, after) and not row.on_trial
     with scope(brand):
         standing.locked(brand.pk)
-        changing.require_alone(row, agreed)
-        operation = schedules.begin(row, agreed) if later else changing.begin(row, before, agreed)
+        change_intents.require_alone(row, agreed)
+        operation = (
+            schedules.begin(row, agreed) if later else change_intents.begin(row, before, agreed)
+        )
         audit.record(
             "plan.change_planned" if later else "plan.change_asked",
             row,
@@ -202,7 +204,7 @@ def change(*, brand: Brand, promise: str, actor: User) -> Outcome:
             raise
         _look(row)
         return "planned"
-    made = changing.settle(brand, operation)
+    made = change_intents.settle(brand, operation)
     _look(row)
     return "asked" if made.get("pending_update") else "done"
 
@@ -257,9 +259,9 @@ def _begin_taking_back(row: Subscription) -> StripeOperation | None:
 
 def _require_kept(row: Subscription) -> None:
     """Raise Refused unless it is true that the plan stays as it was before its last change."""
-    changing.require_answered(row)
+    change_intents.require_answered(row)
     now = current(row)
-    if now and now == changing.last(row):
+    if now and now == change_intents.last(row):
         raise Refused("too_late", f"It is too late: you are on {now.plan.name} already.")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from accounts.models import Brand
 from billing import (
-    changing,
+    change_intents,
     gateway,
     operations,
     pending,
@@ -41,11 +41,11 @@ def begin(row: Subscription, agreed: Mapping[str, Any]) -> StripeOperation:
         raise Refused("on_its_way", words)
     return operations.begin_once(
         SCHEDULE,
-        subject=changing.subject(row, agreed),
+        subject=change_intents.subject(row, agreed),
         params={
             "from_subscription": row.stripe_id,
             "_subscription": row.stripe_id,
-            **changing.noted(agreed),
+            **change_intents.noted(agreed),
             "_items": agreed["items"],
             "_interval": agreed["interval"],
             "_discounts": agreed["discounts"],

@@ -21,8 +21,8 @@ from accounts.roles import Permission, allows, requires
 from billing import (
     card_trials,
     catalog,
+    change_intents,
     changes,
-    changing,
     checkout,
     currencies,
     pages,
@@ -98,7 +98,7 @@ def overview(request: BrandRequest) -> HttpResponse:
     context = pages.overview(request.brand.pk)
     subscription = context["subscription"]
     context |= {
-        "coming": changing.on_its_way(subscription) if subscription else None,
+        "coming": change_intents.on_its_way(subscription) if subscription else None,
         "may_manage": _may_manage(request),
     }
     return render(request, "billing/overview.html", context)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 POINTS = ("before the claim", "before the send", "after the send", "before the commit", "after it")
@@ -70,6 +72,27 @@ def attempt(database: str, operation: str, point: str) -> None:
         row = StripeOperation.objects.get(pk=operation)
     arm(point)
     operations.execute(row)
+
+
+@contextmanager
+def serving(module: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of `module`, which forks for each case that `dies` sends it."""
+    helper = subprocess.Popen(
+        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    yield helper
+    helper.kill()
+    helper.communicate()
+
+
+def dies(helper: subprocess.Popen[str], **case: Any) -> bool:
+    """Do a case in a fork of the helper; tell whether SIGKILL ended it."""
+    assert helper.stdin is not None
+    assert helper.stdout is not None
+    helper.stdin.write(json.dumps(case) + "\n")
+    helper.stdin.flush()
+    ended = next(line for line in helper.stdout if line.startswith("RESULT"))
+    return ended.split()[1] == "-9"
 
 
 def serve(work: Callable[..., None]) -> None:

@@ -21,7 +21,7 @@ from billing import operations, subscriptions
 from billing.models import StripeOperation, Subscription
 from saas.errors import Refused
 from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe, open_null
+from tests.billing.conftest import Stripe, open_null, recover
 from tests.billing.test_subscribing import choose, page
 from tests.factories import make_brand, make_user
 
@@ -52,12 +52,7 @@ def ends_at_stripe(stripe: Stripe) -> bool:
 
 def sweep(stripe: Stripe) -> None:
     """Let time pass: whatever waits comes due and is carried out, and Stripe tells of it."""
-    with everyone("test"):
-        StripeOperation.objects.filter(state="pending").update(
-            next_attempt_at=timezone.now() - timedelta(seconds=1)
-        )
-    for operation in operations.due():
-        operations.execute(operation)
+    recover(rounds=1)
     stripe.deliver()
 
 

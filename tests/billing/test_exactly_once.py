@@ -8,9 +8,7 @@ without any death.
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,8 +21,8 @@ from django.utils import timezone
 
 from billing import (
     catalog,
+    change_intents,
     changes,
-    changing,
     checkout,
     customers,
     gateway,
@@ -40,8 +38,8 @@ from billing import (
 from billing.models import BillingAccount, PromotionCode, StripeOperation, Subscription
 from saas.errors import Refused
 from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe
-from tests.billing.dying import POINTS
+from tests.billing.conftest import Stripe, recover
+from tests.billing.dying import POINTS, dies, serving
 from tests.factories import make_brand
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
@@ -58,15 +56,8 @@ def ready(live_db: Any, stripe: Stripe) -> Stripe:
 @pytest.fixture(scope="module")
 def dying() -> Iterator[subprocess.Popen[str]]:
     """The process whose forks die: one for all tests, since it takes seconds to start."""
-    helper = subprocess.Popen(
-        [sys.executable, "-m", "tests.billing.dying"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    yield helper
-    helper.kill()
-    helper.communicate()
+    with serving("tests.billing.dying") as helper:
+        yield helper
 
 
 @pytest.fixture
@@ -74,14 +65,9 @@ def deaths(live_db: Any, dying: subprocess.Popen[str]) -> Callable[[StripeOperat
     """Make an attempt in another process that dies at the point."""
 
     def attempt(operation: StripeOperation, point: str) -> None:
-        assert dying.stdin is not None
-        assert dying.stdout is not None
-        case = {"database": live_db.name, "operation": str(operation.pk), "point": point}
-        dying.stdin.write(json.dumps(case) + "\n")
-        dying.stdin.flush()
-        ended = next(line for line in dying.stdout if line.startswith("RESULT"))
+        died = dies(dying, database=live_db.name, operation=str(operation.pk), point=point)
         sends_nothing = point == "after the send" and operation.attempts > 0
-        assert ended.split()[1] == "-9" or sends_nothing  # it found the effect instead
+        assert died or sends_nothing  # it found the effect instead
 
     return attempt
 
@@ -229,7 +215,7 @@ def begin_agreed(brand: Any, row: Subscription) -> StripeOperation:
     before = changes.current(row)
     assert before
     with scope(brand):
-        return changing.begin(row, before, agreed)
+        return change_intents.begin(row, before, agreed)
 
 
 def promise(brand: Any, plan: str) -> dict[str, Any]:
@@ -343,17 +329,6 @@ def effect(stripe: Stripe, act: Callable[[], object]) -> Counter[str]:
     before = now()
     act()
     return now() - before
-
-
-def recover() -> None:
-    """What the sweep does once the lease of the dead has run out, follow-ups included."""
-    for _ in range(3):
-        with everyone("test"):
-            StripeOperation.objects.filter(state="pending").update(
-                lease_until=None, next_attempt_at=timezone.now() - timedelta(seconds=1)
-            )
-        for operation in operations.due():
-            operations.execute(operation)
 
 
 def ended(operation: StripeOperation) -> str:

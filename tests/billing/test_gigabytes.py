@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -22,26 +19,15 @@ from billing import changes, usage
 from billing.models import BillingAccount, Subscription, Usage, UsageBatch
 from saas.tenancy import everyone, scope
 from tests.billing.conftest import Stripe, pass_days
+from tests.billing.dying import dies, serving
 from tests.factories import make_brand, make_user
 from tests.vpn import words
 from tests.vpn.conftest import Node
 from tests.vpn.dying import POINTS
 from tests.vpn.flight import Flight
-from vpn import devices
 
 GB = 10**9
 HOUR = 1 / 24
-
-
-def add_device(brand: Any, owner: Any, server: Any, name: str = "Laptop") -> Any:
-    return devices.create(
-        brand_id=brand.pk,
-        owner=owner,
-        actor=owner,
-        server_id=server.pk,
-        name=name,
-        request_key=uuid.uuid4(),
-    )
 
 
 @pytest.fixture
@@ -50,7 +36,7 @@ def fly(metered: Any, owner: Any, tmp_path: Path) -> Flight:
     flight = Flight(Node(*words.make_server(public_key=""), Client()), tmp_path)
     flight.agent.step()
     for name in ("Laptop", "Phone"):
-        add_device(metered, owner, flight.node.server, name)
+        words.add_device(metered, owner, flight.node.server, name)
     flight.later()
     return flight
 
@@ -185,15 +171,8 @@ def billed(brand: Any) -> int:
 
 @pytest.fixture
 def dying() -> Iterator[subprocess.Popen[str]]:
-    helper = subprocess.Popen(
-        [sys.executable, "-m", "tests.vpn.dying"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    yield helper
-    helper.kill()
-    helper.communicate()
+    with serving("tests.vpn.dying") as helper:
+        yield helper
 
 
 @pytest.mark.slow
@@ -202,17 +181,11 @@ def test_the_bill_equals_the_ledger_wherever_a_report_is_cut(
     live_db: Any, paying: Any, dying: subprocess.Popen[str]
 ) -> None:
     server, _ = words.make_server()
-    fresh = add_device(paying, paying.owner_for_test, server)
+    fresh = words.add_device(paying, paying.owner_for_test, server)
 
     def report(received: int, point: str) -> None:
         told = words.report(words.reading(fresh.pair.public, received, 7))
-        case = {"database": live_db.name, "server": server.pk, "report": told, "point": point}
-        assert dying.stdin is not None
-        assert dying.stdout is not None
-        dying.stdin.write(json.dumps(case) + "\n")
-        dying.stdin.flush()
-        ended = next(line for line in dying.stdout if line.startswith("RESULT"))
-        assert ended.split()[1] == "-9"
+        assert dies(dying, database=live_db.name, server=server.pk, report=told, point=point)
 
     for round_, point in enumerate(POINTS, start=1):
         report(1_000 * round_, point)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
-from django.utils import timezone
 
 from accounts.models import User
 from billing import changes, gateway, operations, schedules, standing, subscriptions
 from billing.models import PromotionCode, StripeOperation, Subscription
 from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe, open_null, pass_days
+from tests.billing.conftest import Stripe, end_outage, open_null, pass_days
 from tests.billing.test_change_of_mind import in_threads, wait_for
 from tests.billing.test_changes import plan_of, subscribe
 from tests.billing.test_promotions import make, staff  # noqa: F401 - a fixture
@@ -48,19 +46,6 @@ def ask(client: Client, brand: Any, what: str, **fields: str) -> str:
 
 def fail(stripe: Stripe, match: str, **fault: Any) -> None:
     stripe.control("faults", {"kind": "status", "status": 503, "match": match, **fault})
-
-
-def sweep(stripe: Stripe) -> None:
-    """The outage is over: whatever waits comes due, with all that it leads to."""
-    stripe.control("faults", method="DELETE")
-    for _ in range(4):
-        with everyone("test"):
-            StripeOperation.objects.filter(state="pending").update(
-                next_attempt_at=timezone.now() - timedelta(seconds=1)
-            )
-        for operation in operations.due():
-            operations.execute(operation)
-    stripe.deliver()
 
 
 def at_stripe(stripe: Stripe) -> tuple[bool, bool]:
@@ -136,7 +121,7 @@ def test_an_empty_schedule_is_released_by_the_sweep_when_stripe_is_away(
     said = ask(client, subscribed, "change/apply", promise=shown.promise)
     assert "Your plan stays as it is." in said
     assert at_stripe(stripe) == (False, True)
-    sweep(stripe)
+    end_outage(stripe)
     assert at_stripe(stripe) == (False, False)
 
 
@@ -148,7 +133,7 @@ def test_a_planned_change_that_the_sweep_finishes_is_shown(
     said = ask(client, subscribed, "change/apply", promise=shown.promise)
     assert "Your change is kept" in said
     stripe.deliver()
-    sweep(stripe)
+    end_outage(stripe)
     row = row_of(subscribed)
     assert row.schedule
     assert row.next_plan == "leads_starter"
@@ -194,7 +179,7 @@ def test_a_cancellation_takes_back_a_planned_change_on_its_way(
     assert "Your cancellation is kept" in ask(client, subscribed, "cancel")
     with scope(subscribed):
         assert subscriptions.ends(Subscription.objects.get())
-    sweep(stripe)
+    end_outage(stripe)
     assert at_stripe(stripe) == (True, False)
     row = row_of(subscribed)
     assert (row.cancel_at_period_end, row.schedule) == (True, "")
@@ -220,7 +205,7 @@ def test_to_go_on_takes_back_the_cancellation_and_the_planned_change(
     ask(client, subscribed, "change/apply", promise=shown.promise)
     ask(client, subscribed, "cancel")
     assert "Your plan is to go on" in ask(client, subscribed, "resume")
-    sweep(stripe)
+    end_outage(stripe)
     assert at_stripe(stripe) == (False, False)
 
 
@@ -235,7 +220,7 @@ def test_a_change_is_not_planned_while_a_cancellation_is_on_its_way(
     ask(client, subscribed, "resume")
     said = ask(client, subscribed, "change/apply", promise=shown.promise)
     assert "Your wish to keep the plan is on its way to Stripe." in said
-    sweep(stripe)
+    end_outage(stripe)
     assert at_stripe(stripe) == (False, False)
     assert states("schedule.create") == []
 
@@ -262,5 +247,5 @@ def test_a_wish_that_is_written_while_the_phases_arrive_takes_them_back(
         thread.join(timeout=1)  # it waits for the account
     thread.join()
     assert operations.execute(wish).attempts == 0  # it follows the release
-    sweep(stripe)
+    end_outage(stripe)
     assert at_stripe(stripe) == (True, False)

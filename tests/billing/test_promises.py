@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Mail
-from billing import changes, operations, promotions
-from billing.models import PromotionCode, StripeOperation, Subscription
+from billing import changes, promotions
+from billing.models import PromotionCode, Subscription
 from saas.errors import Refused
-from saas.tenancy import everyone, scope
-from tests.billing.conftest import Stripe, open_null, pass_days
+from saas.tenancy import scope
+from tests.billing.conftest import Stripe, end_outage, open_null, pass_days
 from tests.billing.test_bank import ASKS_ALWAYS, answer, ask, put_in
 from tests.billing.test_changes import newest_invoice, plan_of, preview, subscribe
 from tests.factories import make_brand, make_user
@@ -48,18 +47,6 @@ def press(client: Client, brand: Any, name: str, **form: str) -> list[str]:
 
 def outage(stripe: Stripe, match: str = "POST /v1/subscriptions/*") -> None:
     stripe.control("faults", {"kind": "status", "status": 503, "match": match})
-
-
-def sweep(stripe: Stripe) -> None:
-    """Stripe answers again, and the sweep runs until nothing is left to do."""
-    stripe.control("faults", method="DELETE")
-    for _ in range(3):
-        with everyone("a test"):
-            rows = StripeOperation.objects.filter(state="pending")
-            rows.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-        for operation in operations.due():
-            operations.execute(operation)
-    stripe.deliver()
 
 
 def test_a_second_promise_of_the_same_second_is_refused(
@@ -138,7 +125,7 @@ def test_a_change_that_is_kept_is_on_the_page_and_is_the_only_one(
     with pytest.raises(Refused, match="Your change to Scale is on its way"):
         preview(subscribed, "leads_growth")
     assert "on its way" in press(client, subscribed, "keep")[0]
-    sweep(stripe)
+    end_outage(stripe)
     assert plan_of(subscribed)[0] == "leads_scale"
     assert "on its way" not in page(client, subscribed)
     assert not Mail.objects.exists()
@@ -152,7 +139,7 @@ def test_a_planned_change_that_is_kept_is_on_the_page(
     press(client, subscribed, "apply", promise=shown.promise)
     text = page(client, subscribed)
     assert f"Your change to {shown.offer.plan.name} is on its way" in text
-    sweep(stripe)
+    end_outage(stripe)
     assert "on its way" not in page(client, subscribed)
 
 
@@ -163,7 +150,7 @@ def test_a_kept_change_that_the_card_declines_is_told(
     shown = preview(subscribed, "leads_scale")
     outage(stripe)
     press(client, subscribed, "apply", promise=shown.promise)
-    sweep(stripe)
+    end_outage(stripe)
     assert plan_of(subscribed)[0] == "leads_starter"
     mail = Mail.objects.get()
     assert (mail.to, mail.subject) == (owner.email, f"{subscribed.name} is not on Scale yet")
@@ -180,7 +167,7 @@ def test_a_kept_change_that_the_bank_asks_about_waits_for_it(
     shown = preview(subscribed, "leads_scale")
     outage(stripe)
     press(client, subscribed, "apply", promise=shown.promise)
-    sweep(stripe)
+    end_outage(stripe)
     assert "Waiting for your bank." in page(client, subscribed)
     mail = Mail.objects.get()
     assert "Your bank wants you to confirm the payment." in mail.text.reveal()
@@ -246,7 +233,7 @@ def test_the_bank_and_a_promotion_code_do_not_go_together(
 ) -> None:
     staff = make_user(email="staff@example.test")
     promotions.create(PromotionCode(code="SPRING20", name="Spring", percent_off=20), actor=staff)
-    sweep(stripe)
+    end_outage(stripe)
     put_in(stripe, ASKS_ALWAYS)
     shown = changes.preview(
         brand=subscribed, plan="leads_scale", interval="month", seats=None, code="SPRING20"

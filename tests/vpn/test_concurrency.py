@@ -66,14 +66,7 @@ def all_at_once(work: Callable[[int], None]) -> list[str]:
 
 
 def add(brand: Any, owner: Any, server: Any, name: str) -> None:
-    devices.create(
-        brand_id=brand.pk,
-        owner=owner,
-        actor=owner,
-        server_id=server.pk,
-        name=name,
-        request_key=uuid.uuid4(),
-    )
+    words.add_device(brand, owner, server, name)
 
 
 def owner_of(brand: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-import uuid
 
 import httpx
 import pytest
@@ -15,7 +14,7 @@ from saas.tenancy import scope
 from tests.factories import make_brand
 from tests.vpn import words
 from tests.vpn.test_concurrency import owner_of
-from vpn import access, devices, servers
+from vpn import access, servers
 from vpn.models import Peer
 
 pytestmark = pytest.mark.slow
@@ -47,15 +46,7 @@ def start_node(web, start, tmp_path):
 
 
 def add_device(brand, server, name="Laptop"):
-    owner = owner_of(brand)
-    return devices.create(
-        brand_id=brand.pk,
-        owner=owner,
-        actor=owner,
-        server_id=server.pk,
-        name=name,
-        request_key=uuid.uuid4(),
-    ).device
+    return words.add_device(brand, owner_of(brand), server, name).device
 
 
 def peers_on(server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import uuid
 from typing import Any
 
 _numbers = itertools.count(1)
@@ -24,6 +25,20 @@ def make_server(**fields: Any) -> tuple[Any, str]:
         "public_key": NODE_KEY,
     }
     return servers.register(actor=None, **(values | fields))
+
+
+def add_device(brand: Any, owner: Any, server: Any, name: str = "Laptop") -> Any:
+    """Add a device of the owner's, as the form does; return it with its keys."""
+    from vpn import devices
+
+    return devices.create(
+        brand_id=brand.pk,
+        owner=owner,
+        actor=owner,
+        server_id=server.pk,
+        name=name,
+        request_key=uuid.uuid4(),
+    )
 
 
 def live_key(device: Any) -> int:
